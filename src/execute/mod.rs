@@ -1,0 +1,2 @@
+//! Runs the nodes of a plan that are not in the store.
+pub mod event;

@@ -1,0 +1,3 @@
+//! The pipeline on one page: fetch → preprocess → search → retrain → evaluate → aggregate.
+pub mod context;
+pub mod entry;

@@ -1,0 +1,1 @@
+//! One integration test binary (linking candle is slow), one file per story.
