@@ -2,17 +2,17 @@
 
 use crate::execute::event::{Display, Event};
 use crate::progress::clock::Clock;
-use crate::progress::lines::{Paint, counts, ending, progress, sentence};
+use crate::progress::lines::{Voice, counts, ending, progress, sentence};
 use crate::progress::screen::Screen;
 use crate::progress::tally::Tally;
-use crate::progress::wording::{short, span};
+use crate::progress::wording::{short, whole};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
 /// A node whose total is known, one whose total is not, and the run. ASCII, for fonts that lack block elements.
-const COUNTED: &str = "  {prefix} [{bar:16}] {since} {wide_msg}";
+const COUNTED: &str = "  {prefix} [{bar:10}] {since} {wide_msg}";
 const OPEN: &str = "  {prefix} {since} {wide_msg}";
 const OVERALL: &str = "  [{bar:30}] {pos}/{len} {since} {wide_msg}";
 
@@ -25,7 +25,7 @@ pub struct Fancy {
     nodes: BTreeMap<String, Bar>,
     tally: Tally,
     clock: Clock,
-    paint: Paint,
+    voice: Voice,
     tick: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ impl Fancy {
             nodes: BTreeMap::new(),
             tally: Tally::default(),
             clock,
-            paint: Paint(colour),
+            voice: Voice { colour, counts: false },
             tick,
         }
     }
@@ -63,7 +63,7 @@ impl Fancy {
         let clock = Clock::clone(&self.clock);
         let spent = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
             // A bar that lacks its time is still a bar.
-            let _ = out.write_str(&span(clock().saturating_sub(since).as_secs_f64().floor()));
+            let _ = out.write_str(&whole(clock().saturating_sub(since)));
         };
         ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -160,7 +160,7 @@ impl Display for Fancy {
         match event {
             Event::RunStarted { .. } => {
                 self.start_run(now);
-                self.print(&sentence(event, &self.tally, self.paint));
+                self.print(&sentence(event, &self.tally, self.voice));
             }
             Event::NodeStarted { node, .. } => self.start_node(node, now),
             Event::NodeProgress { node, .. } => {
@@ -171,7 +171,7 @@ impl Display for Fancy {
             Event::NodeBlocked { .. } | Event::NodeHeld { .. } => {}
             Event::RunFinished { .. } => {
                 self.clear();
-                self.print(&ending(event, &self.tally, self.paint));
+                self.print(&ending(event, &self.tally, self.voice));
             }
             Event::NodeCached { node }
             | Event::NodeDone { node, .. }
@@ -179,10 +179,10 @@ impl Display for Fancy {
             | Event::NodeFailed { node, .. }
             | Event::NodeInterrupted { node } => {
                 self.end_node(node);
-                self.print(&sentence(event, &self.tally, self.paint));
+                self.print(&sentence(event, &self.tally, self.voice));
             }
             Event::Quarantined { .. } | Event::Nondeterministic { .. } | Event::NodeAwaited { .. } => {
-                self.print(&sentence(event, &self.tally, self.paint));
+                self.print(&sentence(event, &self.tally, self.voice));
             }
         }
         if let Some(overall) = &self.overall {

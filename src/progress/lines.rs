@@ -3,33 +3,39 @@
 use crate::execute::event::Event;
 use crate::progress::pace::Pace;
 use crate::progress::tally::{Failure, Running, Tally};
-use crate::progress::wording::{amount, clean, counted, quoted, span};
+use crate::progress::wording::{amount, clean, counted, quoted, span, whole};
 use std::time::Duration;
 
 /// Failures that are repeated with their log's tail at the end; further ones have been shown above and keep their log.
 pub const REPEATED_TAILS: usize = 10;
 
-/// Whether words that matter are coloured.
+/// How a display speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paint(pub bool);
+pub struct Voice {
+    /// Words that matter are coloured.
+    pub colour: bool,
+    /// A node's end is followed by the run's counts; needless where a bar shows them.
+    pub counts: bool,
+}
 
-impl Paint {
-    pub fn bad(self, text: &str) -> String {
-        self.wrap("31", text)
+impl Voice {
+    fn bad(self, text: &str) -> String {
+        self.paint("31", text)
     }
 
-    pub fn good(self, text: &str) -> String {
-        self.wrap("32", text)
+    fn good(self, text: &str) -> String {
+        self.paint("32", text)
     }
 
-    fn wrap(self, colour: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    fn paint(self, colour: &str, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
 /// The lines of one event, after `tally` took it at `now`. None for progress (see `heartbeat`) and the end (see `ending`).
-pub fn sentence(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
-    let (at, so_far) = (position(tally), counts(tally));
+pub fn sentence(event: &Event, tally: &Tally, voice: Voice) -> Vec<String> {
+    let at = position(tally);
+    let so_far = if voice.counts { format!(" {}", counts(tally)) } else { String::new() };
     match event {
         Event::RunStarted { run, manifest, nodes, cached } => vec![format!(
             "run {} ({}): {}, {cached} cached, {} to run",
@@ -43,9 +49,9 @@ pub fn sentence(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
             vec![format!("{at} {} started{again}", clean(node))]
         }
         Event::NodeProgress { .. } | Event::RunFinished { .. } => Vec::new(),
-        Event::NodeCached { node } => vec![format!("{at} {} cached {so_far}", clean(node))],
+        Event::NodeCached { node } => vec![format!("{at} {} cached{so_far}", clean(node))],
         Event::NodeDone { node, seconds } => {
-            vec![format!("{at} {} {} in {} {so_far}", clean(node), paint.good("done"), span(*seconds))]
+            vec![format!("{at} {} {} in {}{so_far}", clean(node), voice.good("done"), span(*seconds))]
         }
         Event::NodeRetried { node, attempt, class, message } => {
             let mut lines = vec![format!("{at} {} failed and is tried again, attempt {attempt}", clean(node))];
@@ -55,7 +61,7 @@ pub fn sentence(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
         Event::NodeFailed { .. } => match tally.failures.last() {
             Some(failure) => {
                 let after = failure.seconds.map_or(String::new(), |s| format!(" after {}", span(s)));
-                let mut lines = vec![format!("{at} {} {}{after} {so_far}", clean(&failure.node), paint.bad("FAILED"))];
+                let mut lines = vec![format!("{at} {} {}{after}{so_far}", clean(&failure.node), voice.bad("FAILED"))];
                 details(&mut lines, failure, true);
                 lines
             }
@@ -73,7 +79,7 @@ pub fn sentence(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
             vec![format!("{at} damaged object {} set aside; {} runs again", clean(digest), clean(node))]
         }
         Event::Nondeterministic { node, output } => {
-            let word = paint.bad("NOT REPRODUCED");
+            let word = voice.bad("NOT REPRODUCED");
             vec![format!("{at} {} {word}: {} has other bytes than an earlier run", clean(node), clean(output))]
         }
         Event::NodeAwaited { node, holder } => {
@@ -84,7 +90,7 @@ pub fn sentence(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
 
 /// One line on a node that still runs.
 pub fn heartbeat(node: &str, running: &Running, tally: &Tally, now: Duration) -> String {
-    let spent = span(now.saturating_sub(running.since).as_secs_f64().floor());
+    let spent = whole(now.saturating_sub(running.since));
     let how_far = running.pace.as_ref().map_or("no progress reported".to_owned(), |pace| progress(pace, now));
     format!("{} {} running for {spent}: {how_far}", position(tally), clean(node))
 }
@@ -93,7 +99,7 @@ pub fn heartbeat(node: &str, running: &Running, tally: &Tally, now: Duration) ->
 pub fn progress(pace: &Pace, now: Duration) -> String {
     let mut text = amount(&pace.unit, pace.done, pace.total);
     if let Some(left) = pace.remaining(now) {
-        text.push_str(&format!(", {} left", span(left.ceil())));
+        text.push_str(&format!(", {} left", whole(Duration::from_secs(left.ceil() as u64))));
     }
     let note = clean(&pace.note);
     if !note.is_empty() {
@@ -104,12 +110,12 @@ pub fn progress(pace: &Pace, now: Duration) -> String {
 }
 
 /// What is said when the run is over: each failure again, what did not run because of it, then counts and time in one line.
-pub fn ending(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
+pub fn ending(event: &Event, tally: &Tally, voice: Voice) -> Vec<String> {
     let Event::RunFinished { done, cached, failed, blocked, interrupted, seconds } = event else {
         return Vec::new();
     };
     let mut lines = Vec::new();
-    failures(&mut lines, tally, paint);
+    failures(&mut lines, tally, voice);
     if !tally.nondeterministic.is_empty() {
         lines.push(format!("{} not reproduced:", counted(tally.nondeterministic.len(), "output")));
         for (node, output) in &tally.nondeterministic {
@@ -126,9 +132,9 @@ pub fn ending(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
         return lines;
     }
     let verdict = match (interrupted, bad) {
-        (true, _) => paint.bad("interrupted") + " after",
-        (false, true) => paint.bad("FAILED") + " in",
-        (false, false) => paint.good("done") + " in",
+        (true, _) => voice.bad("interrupted") + " after",
+        (false, true) => voice.bad("FAILED") + " in",
+        (false, false) => voice.good("done") + " in",
     };
     let mut summary = format!("run {name} {verdict} {time}: {done} done, {cached} cached, {failed} failed");
     for (count, word) in
@@ -145,9 +151,9 @@ pub fn ending(event: &Event, tally: &Tally, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn failures(lines: &mut Vec<String>, tally: &Tally, paint: Paint) {
+fn failures(lines: &mut Vec<String>, tally: &Tally, voice: Voice) {
     if !tally.failures.is_empty() {
-        lines.push(format!("{} {}:", counted(tally.failures.len(), "node"), paint.bad("failed")));
+        lines.push(format!("{} {}:", counted(tally.failures.len(), "node"), voice.bad("failed")));
     }
     for (index, failure) in tally.failures.iter().enumerate() {
         let after = failure.seconds.map_or(String::new(), |s| format!(" after {}", span(s)));

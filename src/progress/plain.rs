@@ -2,7 +2,7 @@
 
 use crate::execute::event::{Display, Event};
 use crate::progress::clock::Clock;
-use crate::progress::lines::{Paint, ending, heartbeat, sentence};
+use crate::progress::lines::{Voice, ending, heartbeat, sentence};
 use crate::progress::sink::Sink;
 use crate::progress::tally::Tally;
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// A running node is spoken of at most this often: enough to see life, little enough to read the log afterwards.
 pub const HEARTBEAT: Duration = Duration::from_secs(60);
+
+const VOICE: Voice = Voice { colour: false, counts: true };
 
 pub struct Plain {
     sink: Sink,
@@ -51,7 +53,7 @@ impl Display for Plain {
         if let Event::NodeStarted { node, .. } = event {
             self.spoken.insert(node.clone(), now);
         }
-        for line in sentence(event, &self.tally, Paint(false)).iter().chain(&ending(event, &self.tally, Paint(false))) {
+        for line in sentence(event, &self.tally, VOICE).iter().chain(&ending(event, &self.tally, VOICE)) {
             self.sink.line(line);
         }
         self.heartbeats(now);

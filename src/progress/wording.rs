@@ -1,5 +1,7 @@
 //! Small pieces of text that displays share: lengths of time, amounts, names. Knows no event and no terminal.
 
+use std::time::Duration;
+
 /// A length of time for people: `0.42s`, `7.5s`, `42s`, `3m02s`, `1h02m03s`, `2d03h04m`. Seconds that are no length give `?`.
 pub fn span(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -11,13 +13,18 @@ pub fn span(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1}s");
     }
-    // Saturates above any run's length, so the casts lose nothing that is shown.
-    let whole = seconds.round() as u64;
-    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
-    match whole {
-        0..60 => format!("{whole}s"),
-        60..3600 => format!("{minutes}m{:02}s", whole % 60),
-        3600..86_400 => format!("{hours}h{minutes:02}m{:02}s", whole % 60),
+    // Saturates above any run's length, so the cast loses nothing that is shown.
+    whole(Duration::from_secs(seconds.round() as u64))
+}
+
+/// A length of time in whole seconds, rounded down: what a running clock shows.
+pub fn whole(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m{:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h{minutes:02}m{:02}s", seconds % 60),
         _ => format!("{days}d{hours:02}h{minutes:02}m"),
     }
 }
