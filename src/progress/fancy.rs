@@ -3,7 +3,8 @@
 use crate::execute::event::{Display, Event};
 use crate::progress::clock::Clock;
 use crate::progress::lines::{Voice, counts, ending, progress, sentence};
-use crate::progress::screen::Screen;
+use crate::progress::screen::{Screen, Shared};
+use crate::progress::sink::Sink;
 use crate::progress::tally::Tally;
 use crate::progress::wording::{short, whole};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -21,6 +22,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 pub struct Fancy {
     bars: MultiProgress,
+    /// The same terminal while it has no bars.
+    sink: Sink,
     overall: Option<ProgressBar>,
     nodes: BTreeMap<String, Bar>,
     tally: Tally,
@@ -39,17 +42,21 @@ struct Bar {
 impl Fancy {
     /// On the terminal behind stderr. Shows nothing where stderr is none: see `choose`.
     pub fn stderr(clock: Clock, colour: bool) -> Fancy {
-        Fancy::on(ProgressDrawTarget::stderr(), clock, colour, Some(TICK))
+        let sink = Sink::new(Box::new(std::io::stderr()));
+        Fancy::on(ProgressDrawTarget::stderr(), sink, clock, colour, Some(TICK))
     }
 
     /// On a terminal of `width` columns behind any writer, drawn at each event and never between.
     pub fn writer(writer: Box<dyn Write + Send>, width: u16, clock: Clock, colour: bool) -> Fancy {
-        Fancy::on(ProgressDrawTarget::term_like(Box::new(Screen::new(writer, width))), clock, colour, None)
+        let shared = Shared::new(writer);
+        let sink = Sink::new(Box::new(Shared::clone(&shared)));
+        Fancy::on(ProgressDrawTarget::term_like(Box::new(Screen::new(shared, width))), sink, clock, colour, None)
     }
 
-    fn on(target: ProgressDrawTarget, clock: Clock, colour: bool, tick: Option<Duration>) -> Fancy {
+    fn on(target: ProgressDrawTarget, sink: Sink, clock: Clock, colour: bool, tick: Option<Duration>) -> Fancy {
         Fancy {
             bars: MultiProgress::with_draw_target(target),
+            sink,
             overall: None,
             nodes: BTreeMap::new(),
             tally: Tally::default(),
@@ -145,10 +152,21 @@ impl Fancy {
         let _ = self.bars.clear();
     }
 
-    fn print(&self, lines: &[String]) {
-        if !lines.is_empty() {
+    fn print_sentence(&mut self, event: &Event) {
+        let lines = sentence(event, &self.tally, self.voice);
+        self.print(&lines);
+    }
+
+    /// Lines above the bars. Where there are none they end in a newline, so that the shell's prompt stands below them.
+    fn print(&mut self, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        if self.overall.is_some() || !self.nodes.is_empty() {
             // A terminal that went away must not end the run.
             let _ = self.bars.println(lines.join("\n"));
+        } else {
+            self.sink.line(&lines.join("\n"));
         }
     }
 }
@@ -160,7 +178,7 @@ impl Display for Fancy {
         match event {
             Event::RunStarted { .. } => {
                 self.start_run(now);
-                self.print(&sentence(event, &self.tally, self.voice));
+                self.print_sentence(event);
             }
             Event::NodeStarted { node, .. } => self.start_node(node, now),
             Event::NodeProgress { node, .. } => {
@@ -171,7 +189,8 @@ impl Display for Fancy {
             Event::NodeBlocked { .. } | Event::NodeHeld { .. } => {}
             Event::RunFinished { .. } => {
                 self.clear();
-                self.print(&ending(event, &self.tally, self.voice));
+                let lines = ending(event, &self.tally, self.voice);
+                self.print(&lines);
             }
             Event::NodeCached { node }
             | Event::NodeDone { node, .. }
@@ -179,10 +198,10 @@ impl Display for Fancy {
             | Event::NodeFailed { node, .. }
             | Event::NodeInterrupted { node } => {
                 self.end_node(node);
-                self.print(&sentence(event, &self.tally, self.voice));
+                self.print_sentence(event);
             }
             Event::Quarantined { .. } | Event::Nondeterministic { .. } | Event::NodeAwaited { .. } => {
-                self.print(&sentence(event, &self.tally, self.voice));
+                self.print_sentence(event);
             }
         }
         if let Some(overall) = &self.overall {

@@ -3,21 +3,41 @@
 use indicatif::TermLike;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One writer with several owners.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Shared {
+    pub fn new(writer: Box<dyn Write + Send>) -> Shared {
+        Shared(Arc::new(Mutex::new(writer)))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
 
 /// Speaks the few ECMA-48 sequences that every terminal since the VT100 obeys.
 pub struct Screen {
-    writer: Mutex<Box<dyn Write + Send>>,
+    writer: Shared,
     width: u16,
 }
 
 impl Screen {
-    pub fn new(writer: Box<dyn Write + Send>, width: u16) -> Screen {
-        Screen { writer: Mutex::new(writer), width }
+    pub fn new(writer: Shared, width: u16) -> Screen {
+        Screen { writer, width }
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
+        self.writer.clone().write_all(text.as_bytes())
     }
 
     /// Moves the cursor; 0 would move it by 1, so it writes nothing.
@@ -66,6 +86,6 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.writer.clone().flush()
     }
 }

@@ -152,8 +152,9 @@ fn screen(bytes: &str, width: usize) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\r' => column = 0,
+            // As a terminal line discipline gives it: with a return.
             '\n' => {
-                row += 1;
+                (row, column) = (row + 1, 0);
                 rows.resize(rows.len().max(row + 1), Vec::new());
             }
             '\u{1b}' => {
@@ -282,6 +283,7 @@ fn bars_show_what_runs_below_what_is_finished() {
     play(&mut fancy, &millis, &story[failure..]);
     let ended = screen(&pad.text(), 100);
     golden("bars-ended.txt", &ended);
+    assert!(pad.text().ends_with("goes on from here\n"), "the prompt stands on a line of its own");
     drop(fancy);
     assert_eq!(screen(&pad.text(), 100), ended, "nothing is left to clear after the end");
 }
