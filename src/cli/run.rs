@@ -13,7 +13,7 @@ use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, host, node_l
 use crate::execute::scheduler::{Backing, Options, Scheduler};
 use crate::execute::state::State;
 use crate::plan::expand::seconds;
-use crate::plan::inputs::Outputs;
+use crate::store::record::Outputs;
 use crate::plan::stale::Status;
 use crate::progress::choose::{Surroundings, choose, display};
 use crate::store::store::Store;

@@ -9,7 +9,7 @@ use crate::manifest::resolve::Manifest;
 use crate::plan::expand::{ExpandError, GridCell, expand};
 use crate::plan::external::Memo;
 use crate::plan::graph::Graph;
-use crate::plan::inputs::Outputs;
+use crate::store::record::Outputs;
 use crate::plan::key::CPU_EXACT;
 use crate::plan::node::{NodeId, Plan};
 use crate::plan::select::{SelectError, Selector};

@@ -58,7 +58,8 @@ impl Canaries {
     /// A node of the group has ended, well (`None`) or with an error message.
     pub fn ended(&mut self, group: &(usize, String), node: usize, label: &str, failure: Option<&str>, now: Instant) {
         let Some(group) = self.groups.get_mut(group) else { return };
-        let at_once = group.out.is_some_and(|(canary, since)| canary == node && now.duration_since(since) < HATCHED_AFTER);
+        let at_once =
+            group.out.is_some_and(|(canary, since)| canary == node && now.duration_since(since) < HATCHED_AFTER);
         match failure {
             None => group.hatched = true,
             Some(_) if group.hatched || !at_once => {}

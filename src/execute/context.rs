@@ -3,12 +3,12 @@
 
 use crate::digest::Digest;
 use crate::execute::spec::{NodeSpec, Report};
-use crate::plan::inputs::Outputs;
 use crate::plan::key::EXTERNAL_SLOT;
 use crate::stages::context::{Context, Output, Progress, StageError};
 use crate::store::checkpoint::Checkpoint;
 use crate::store::error::StoreError;
 use crate::store::object::BlobWriter;
+use crate::store::record::Outputs;
 use crate::store::store::Store;
 use std::cell::Cell;
 use std::fs::File;
@@ -64,9 +64,9 @@ impl<'a> NodeContext<'a> {
     }
 
     /// Removes checkpoint and scratch of a finished node.
-    pub fn clear(&self) {
-        self.checkpoint.clear();
-        self.store.clear_scratch(&self.spec.key);
+    pub fn clear(&self) -> Result<(), StageError> {
+        self.checkpoint.clear().map_err(stage_error)?;
+        self.store.clear_scratch(&self.spec.key).map_err(stage_error)
     }
 
     fn note_damage(&self, error: &StoreError, digest: Digest) {
@@ -157,7 +157,7 @@ impl Context for NodeContext<'_> {
     }
 
     fn restore(&self) -> Result<Option<Vec<u8>>, StageError> {
-        Ok(self.checkpoint.load())
+        self.checkpoint.load().map_err(stage_error)
     }
 
     fn save(&mut self, state: &[u8]) -> Result<(), StageError> {

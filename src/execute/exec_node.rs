@@ -4,16 +4,18 @@
 use crate::digest::Digest;
 use crate::execute::context::{NodeContext, Reporter, stage_error};
 use crate::execute::failure::Class;
+use crate::execute::run_log::host;
 use crate::execute::spec::{NodeSpec, Report};
 use crate::fingerprint::table::Table;
 use crate::plan::external::file_digest;
-use crate::plan::inputs::{Inputs, Outputs};
+use crate::plan::inputs::Inputs;
 use crate::plan::key::{Preimage, listing_text};
 use crate::plan::node::{Node, Params};
 use crate::stages::context::StageError;
 use crate::stages::entry::{Resources, StageEntry};
 use crate::store::lease::LeaseOutcome;
-use crate::store::record::{Provenance, Published, RECORD_FORMAT, Record};
+use crate::store::record::Outputs;
+use crate::store::record::{Provenance, Published, Record};
 use crate::store::store::Store;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -92,17 +94,27 @@ fn run(
     let seconds = clock.elapsed().as_secs_f64();
     store_listings(store, &inputs, &code_text)?;
     let record = Record {
-        format: RECORD_FORMAT,
+        format: Record::FORMAT,
         key: spec.key,
         stage: spec.stage.clone(),
         names: spec.names.clone(),
         preimage: preimage.value(),
         outputs: outputs.clone(),
-        provenance: Provenance::here(started, seconds, spec.threads, "cpu", spec.attempt),
+        provenance: Provenance {
+            started,
+            seconds,
+            host: host(),
+            user: std::env::var("USER").unwrap_or_default(),
+            threads: spec.threads,
+            device: "cpu".to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            peak_rss_mib: peak_rss_mib(),
+            attempts: spec.attempt,
+        },
         observations: Vec::new(),
     };
     let differing = publish(store, &record)?;
-    context.clear();
+    context.clear()?;
     Ok(Report::Done { outputs, seconds, differing })
 }
 
@@ -160,3 +172,9 @@ fn panic_text(panic: &Box<dyn std::any::Any + Send>) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_else(|| "no message".to_string())
 }
 
+/// The most memory this process has held, in MiB; 0 where the system does not tell.
+fn peak_rss_mib() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
+}

@@ -59,7 +59,8 @@ pub fn silent_exit(code: Option<i32>, signal: Option<i32>) -> (Class, String) {
     match (code, signal) {
         (_, Some(libc::SIGKILL)) => (
             Class::Resource,
-            "killed (signal 9): most likely the system ran out of memory; lower the batch or set resources.memory_mib".into(),
+            "killed (signal 9): most likely the system ran out of memory; lower the batch or set resources.memory_mib"
+                .into(),
         ),
         (_, Some(signal)) => (Class::Code, format!("crashed with signal {signal}")),
         (Some(code), None) => (Class::Code, format!("ended with exit code {code} and no result")),

@@ -5,6 +5,7 @@ pub mod context;
 pub mod event;
 pub mod exec_node;
 pub mod failure;
+pub mod outcome;
 pub mod pool;
 pub mod run_log;
 pub mod scheduler;

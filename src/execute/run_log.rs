@@ -3,7 +3,7 @@
 
 use crate::digest::Digest;
 use crate::execute::event::{Display, Event};
-use crate::plan::inputs::Outputs;
+use crate::store::record::Outputs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -3,17 +3,18 @@
 
 use crate::digest::Digest;
 use crate::execute::canary::{Canaries, Leave};
-use crate::execute::child::{Launcher, Message, Running, is_final, tail};
+use crate::execute::child::{Launcher, Message, Running};
 use crate::execute::event::{Display, Event};
 use crate::execute::failure::Class;
 use crate::execute::pool::{Pool, Slots};
-use crate::execute::spec::{NodeSpec, Report};
+use crate::execute::spec::NodeSpec;
 use crate::execute::state::State;
 use crate::plan::graph::Graph;
-use crate::plan::inputs::{Inputs, Outputs};
+use crate::plan::inputs::Inputs;
 use crate::plan::node::{NodeId, Plan};
 use crate::plan::stale::{Assessor, StaleError, Status};
 use crate::stages::entry::StageEntry;
+use crate::store::record::Outputs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,18 +40,14 @@ pub struct Options {
 
 /// Seconds between the request to stop and the end by force.
 const GRACE: Duration = Duration::from_secs(60);
-/// How often a node that another process runs is looked up.
-const AWAITED_EVERY: Duration = Duration::from_millis(200);
-/// A damaged input is made again at most this often for one node.
-const REPAIRS: u32 = 3;
 
-struct Active {
+pub(super) struct Active {
     running: Box<dyn Running>,
-    slots: Slots,
+    pub(super) slots: Slots,
     started: Instant,
-    stop_sent: Option<Instant>,
+    pub(super) stop_sent: Option<Instant>,
     killed: bool,
-    timed_out: bool,
+    pub(super) timed_out: bool,
 }
 
 /// What the store and the file system do for the scheduler.
@@ -62,26 +59,26 @@ pub trait Backing {
 /// One run of one plan.
 pub struct Scheduler<'a, 'p> {
     assessor: &'a mut Assessor<'p>,
-    plan: &'p Plan,
+    pub(super) plan: &'p Plan,
     stages: &'p [StageEntry],
     graph: Graph,
-    options: Options,
+    pub(super) options: Options,
     launcher: &'a dyn Launcher,
-    backing: &'a dyn Backing,
+    pub(super) backing: &'a dyn Backing,
     displays: Vec<&'a mut dyn Display>,
     /// Signals received so far: 1 asks to stop, 2 ends at once.
     interrupts: Arc<AtomicUsize>,
-    states: Vec<State>,
+    pub(super) states: Vec<State>,
     inputs: BTreeMap<NodeId, Inputs>,
-    attempts: BTreeMap<NodeId, u32>,
-    repairs: BTreeMap<NodeId, u32>,
+    pub(super) attempts: BTreeMap<NodeId, u32>,
+    pub(super) repairs: BTreeMap<NodeId, u32>,
     ready: BTreeSet<(std::cmp::Reverse<usize>, NodeId)>,
-    later: Vec<(Instant, NodeId)>,
-    active: BTreeMap<NodeId, Active>,
-    canaries: Canaries,
-    pool: Pool,
-    failures: usize,
-    stopping: bool,
+    pub(super) later: Vec<(Instant, NodeId)>,
+    pub(super) active: BTreeMap<NodeId, Active>,
+    pub(super) canaries: Canaries,
+    pub(super) pool: Pool,
+    pub(super) failures: usize,
+    pub(super) stopping: bool,
     sender: Sender<Message>,
     messages: Receiver<Message>,
 }
@@ -141,17 +138,17 @@ impl<'a, 'p> Scheduler<'a, 'p> {
         Ok(self.states)
     }
 
-    fn emit(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: Event) {
         for display in &mut self.displays {
             display.event(&event);
         }
     }
 
-    fn label(&self, id: NodeId) -> String {
+    pub(super) fn label(&self, id: NodeId) -> String {
         self.plan.nodes[id].label.clone()
     }
 
-    fn stage_name(&self, id: NodeId) -> &'static str {
+    pub(super) fn stage_name(&self, id: NodeId) -> &'static str {
         self.stages[self.plan.nodes[id].stage].name
     }
 
@@ -180,7 +177,7 @@ impl<'a, 'p> Scheduler<'a, 'p> {
     }
 
     /// Looks at a waiting node again: counts what is missing; once nothing is, finds it cached or makes it ready.
-    fn settle(&mut self, id: NodeId) -> Result<(), StaleError> {
+    pub(super) fn settle(&mut self, id: NodeId) -> Result<(), StaleError> {
         let mut missing = 0;
         for slot in &self.plan.nodes[id].slots {
             for &producer in &slot.producers {
@@ -226,14 +223,14 @@ impl<'a, 'p> Scheduler<'a, 'p> {
         self.ready.insert((std::cmp::Reverse(self.plan.nodes[id].stage), id));
     }
 
-    fn found(&mut self, id: NodeId, key: Digest, outputs: Outputs) -> Result<(), StaleError> {
+    pub(super) fn found(&mut self, id: NodeId, key: Digest, outputs: Outputs) -> Result<(), StaleError> {
         self.states[id] = State::Cached { key, outputs: Arc::new(outputs) };
         let node = self.label(id);
         self.emit(Event::NodeCached { node });
         self.settle_consumers(id)
     }
 
-    fn settle_consumers(&mut self, id: NodeId) -> Result<(), StaleError> {
+    pub(super) fn settle_consumers(&mut self, id: NodeId) -> Result<(), StaleError> {
         for consumer in self.graph.consumers(id) {
             if matches!(self.states[consumer], State::Waiting { .. }) {
                 self.settle(consumer)?;
@@ -242,7 +239,7 @@ impl<'a, 'p> Scheduler<'a, 'p> {
         Ok(())
     }
 
-    fn group(&self, id: NodeId) -> (usize, String) {
+    pub(super) fn group(&self, id: NodeId) -> (usize, String) {
         let node = &self.plan.nodes[id];
         (node.stage, node.variant())
     }
@@ -325,7 +322,8 @@ impl<'a, 'p> Scheduler<'a, 'p> {
             Ok(running) => {
                 let pid = running.pid();
                 let started = Instant::now();
-                self.active.insert(id, Active { running, slots, started, stop_sent: None, killed: false, timed_out: false });
+                self.active
+                    .insert(id, Active { running, slots, started, stop_sent: None, killed: false, timed_out: false });
                 let (node, log) = (spec.label, log.display().to_string());
                 self.emit(Event::NodeStarted { node, attempt, pid, log });
                 Ok(())
@@ -352,126 +350,7 @@ impl<'a, 'p> Scheduler<'a, 'p> {
         Ok(())
     }
 
-    fn take(&mut self, message: Message) -> Result<(), StaleError> {
-        let id = message.node;
-        let node = self.label(id);
-        if !is_final(&message.report) {
-            if let Report::Progress { unit, done, total, note } = message.report {
-                self.emit(Event::NodeProgress { node, unit, done, total, note });
-            }
-            return Ok(());
-        }
-        let active = self.active.remove(&id);
-        if let Some(active) = &active {
-            self.pool.give_back(active.slots);
-        }
-        let (Some(active), Some(key)) = (active, self.states[id].key().copied()) else { return Ok(()) };
-        match message.report {
-            Report::Done { outputs, seconds, differing } => {
-                self.ended_well(id);
-                for output in differing {
-                    self.emit(Event::Nondeterministic { node: node.clone(), output });
-                }
-                self.states[id] = State::Done { key, outputs: Arc::new(outputs), seconds };
-                self.emit(Event::NodeDone { node, seconds });
-                self.settle_consumers(id)
-            }
-            Report::Cached { outputs } => {
-                self.ended_well(id);
-                self.found(id, key, outputs)
-            }
-            Report::Busy { holder } => {
-                self.ended_well(id);
-                self.attempts.entry(id).and_modify(|n| *n -= 1);
-                if !matches!(self.states[id], State::Awaited { .. }) {
-                    self.emit(Event::NodeAwaited { node, holder });
-                }
-                self.states[id] = State::Awaited { key };
-                self.later.push((Instant::now() + AWAITED_EVERY, id));
-                Ok(())
-            }
-            Report::Damaged { digests } => self.repair(id, &digests),
-            Report::Interrupted if active.timed_out => self.timed_out(id),
-            Report::Interrupted => {
-                self.states[id] = State::Interrupted;
-                self.emit(Event::NodeInterrupted { node });
-                Ok(())
-            }
-            Report::Failed { .. } if active.timed_out => self.timed_out(id),
-            Report::Failed { .. } if active.stop_sent.is_some() && self.stopping => {
-                self.states[id] = State::Interrupted;
-                self.emit(Event::NodeInterrupted { node });
-                Ok(())
-            }
-            Report::Failed { class, message } => self.failed(id, Class::parse(&class), message),
-            Report::Progress { .. } => Ok(()),
-        }
-    }
-
-    fn ended_well(&mut self, id: NodeId) {
-        let (group, label) = (self.group(id), self.label(id));
-        self.canaries.ended(&group, id, &label, None, Instant::now());
-    }
-
-    fn timed_out(&mut self, id: NodeId) -> Result<(), StaleError> {
-        let limit = self.plan.nodes[id].resources.seconds.unwrap_or(0);
-        let message = format!("took longer than resources.time ({limit} s); its state is saved: raise the limit and run again");
-        self.failed(id, Class::Timeout, message)
-    }
-
-    fn failed(&mut self, id: NodeId, class: Class, message: String) -> Result<(), StaleError> {
-        let attempt = self.attempts.get(&id).copied().unwrap_or(1);
-        let node = self.label(id);
-        let Some(key) = self.states[id].key().copied() else { return Ok(()) };
-        if attempt <= class.retries() && !self.stopping {
-            self.emit(Event::NodeRetried { node, attempt: attempt + 1, class: class.to_string(), message });
-            let pause = self.options.retry_after * 4u32.pow(attempt.saturating_sub(1));
-            self.later.push((Instant::now() + pause, id));
-            self.states[id] = State::Ready { key };
-            return Ok(());
-        }
-        let (group, log) = (self.group(id), self.backing.log(&node));
-        self.canaries.ended(&group, id, &node, Some(&message), Instant::now());
-        self.states[id] = State::Failed { key, class: class.to_string(), message: message.clone() };
-        let tail = tail(&log, 20);
-        let log = log.display().to_string();
-        self.emit(Event::NodeFailed { node, class: class.to_string(), message, log, tail });
-        self.failures += 1;
-        if self.options.fail_fast || self.options.max_fail.is_some_and(|most| self.failures >= most) {
-            self.stopping = true;
-            if self.options.fail_fast {
-                self.stop_all();
-            }
-        }
-        self.settle_consumers(id)
-    }
-
-    /// Producers of damaged inputs run again, then this node.
-    fn repair(&mut self, id: NodeId, digests: &[Digest]) -> Result<(), StaleError> {
-        let node = self.label(id);
-        for digest in digests {
-            self.emit(Event::Quarantined { digest: digest.to_string(), node: node.clone() });
-        }
-        let rounds = self.repairs.entry(id).or_insert(0);
-        *rounds += 1;
-        if *rounds > REPAIRS {
-            return self.failed(id, Class::Code, "its inputs came out damaged again and again".to_string());
-        }
-        let producers: BTreeSet<NodeId> =
-            self.plan.nodes[id].slots.iter().flat_map(|slot| slot.producers.iter().copied()).collect();
-        self.attempts.remove(&id);
-        self.states[id] = State::Waiting { missing: 0 };
-        for producer in producers {
-            let made = self.states[producer].outputs();
-            if made.is_some_and(|made| made.values().any(|blob| digests.contains(&blob.digest))) {
-                self.states[producer] = State::Waiting { missing: 0 };
-                self.settle(producer)?;
-            }
-        }
-        if matches!(self.states[id], State::Waiting { .. }) { self.settle(id) } else { Ok(()) }
-    }
-
-    fn stop_all(&mut self) {
+    pub(super) fn stop_all(&mut self) {
         let now = Instant::now();
         for active in self.active.values_mut().filter(|active| active.stop_sent.is_none()) {
             active.running.stop();

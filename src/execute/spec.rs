@@ -2,8 +2,8 @@
 //! Holds everything that the run needs, so that a child never sees the manifest.
 
 use crate::digest::Digest;
-use crate::plan::inputs::Outputs;
 use crate::stages::entry::Names;
+use crate::store::record::Outputs;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

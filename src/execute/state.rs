@@ -1,7 +1,7 @@
 //! The states of a node during one run.
 
 use crate::digest::Digest;
-use crate::plan::inputs::Outputs;
+use crate::store::record::Outputs;
 use std::sync::Arc;
 
 /// ```text
@@ -13,24 +13,50 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum State {
     /// In the store before the run.
-    Hit { key: Digest, outputs: Arc<Outputs> },
+    Hit {
+        key: Digest,
+        outputs: Arc<Outputs>,
+    },
     /// Not asked for.
     Skipped,
     /// `missing` producers have not ended.
-    Waiting { missing: usize },
+    Waiting {
+        missing: usize,
+    },
     /// All inputs are known; waits for slots.
-    Ready { key: Digest },
-    Running { key: Digest },
+    Ready {
+        key: Digest,
+    },
+    Running {
+        key: Digest,
+    },
     /// Another process runs it; looked at again from time to time.
-    Awaited { key: Digest },
+    Awaited {
+        key: Digest,
+    },
     /// Found in the store during the run.
-    Cached { key: Digest, outputs: Arc<Outputs> },
-    Done { key: Digest, outputs: Arc<Outputs>, seconds: f64 },
-    Failed { key: Digest, class: String, message: String },
+    Cached {
+        key: Digest,
+        outputs: Arc<Outputs>,
+    },
+    Done {
+        key: Digest,
+        outputs: Arc<Outputs>,
+        seconds: f64,
+    },
+    Failed {
+        key: Digest,
+        class: String,
+        message: String,
+    },
     /// A producer failed.
-    Blocked { because: String },
+    Blocked {
+        because: String,
+    },
     /// Its canary failed at once.
-    Held { canary: String },
+    Held {
+        canary: String,
+    },
     /// Its state is saved.
     Interrupted,
 }

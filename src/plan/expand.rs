@@ -48,7 +48,8 @@ pub fn expand(
     let mut cells = cells.to_vec();
     add_foreign_cells(stages, &mut cells, foreign)?;
     let named = cells_value(&cells);
-    let mut expander = Expander { stages, plan: Plan::default(), params: HashMap::new(), by_cell: vec![Vec::new(); stages.len()] };
+    let mut expander =
+        Expander { stages, plan: Plan::default(), params: HashMap::new(), by_cell: vec![Vec::new(); stages.len()] };
     for stage in order {
         if stages[stage].axes.is_empty() {
             let gathered: Vec<usize> = (0..cells.len()).collect();
@@ -83,7 +84,8 @@ fn stage_order(stages: &[StageEntry]) -> Result<Vec<usize>, ExpandError> {
         match ready {
             Some(i) => order.push(i),
             None => {
-                let stuck = (0..stages.len()).find(|i| !order.contains(i)).expect("the order is shorter than the table");
+                let stuck =
+                    (0..stages.len()).find(|i| !order.contains(i)).expect("the order is shorter than the table");
                 let missing = stages[stuck].needs.iter().find(|n| !order.iter().any(|&d| stages[d].name == n.stage));
                 return Err(ExpandError::UnknownProducer {
                     stage: stages[stuck].name.to_string(),

@@ -4,13 +4,10 @@ use crate::digest::Digest;
 use crate::plan::external::{ExternalError, Memo};
 use crate::plan::key::{EXTERNAL_SLOT, Listing};
 use crate::plan::node::{Node, NodeId, Plan};
-use crate::store::object::BlobRef;
+use crate::store::record::Outputs;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What a node gave: output name → blob.
-pub type Outputs = BTreeMap<String, BlobRef>;
 
 /// Everything a node reads.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -141,7 +141,7 @@ mod tests {
         let preimage = preimage();
         assert_eq!(canonical::text(&preimage.value()), preimage.text());
         // A stored key: if this changes, every cache in the world is cold. Raise KEY_FORMAT and say so.
-        assert_eq!(preimage.key().to_string(), "GOLDEN");
+        assert_eq!(preimage.key().to_string(), "dccb49d249062b3ba0fa8f8d5954771712a1d3fbed8d0ef01aee7f7ea4a9496e");
     }
 
     #[test]

@@ -74,7 +74,13 @@ fn estimate_text(line: &Line) -> String {
 }
 
 /// The plan as text: a table per stage, then each node that is not cached with its causes.
-pub fn text(stages: &[StageEntry], plan: &Plan, status: &[Status], remarks: &[Remark], estimate: Estimate<'_>) -> String {
+pub fn text(
+    stages: &[StageEntry],
+    plan: &Plan,
+    status: &[Status],
+    remarks: &[Remark],
+    estimate: Estimate<'_>,
+) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{:<12} {:>6} {:>7} {:>5} {:>6}  estimate", "stage", "nodes", "cached", "run", "waits");
     for line in lines(stages, plan, status, estimate) {
@@ -145,7 +151,8 @@ fn colour(status: &Status) -> &'static str {
 
 /// Graphviz text; cached nodes green, nodes to run orange, waiting ones grey.
 pub fn dot(plan: &Plan, graph: &Graph, status: &[Status]) -> String {
-    let mut out = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n");
+    let mut out =
+        String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n");
     for (id, node) in plan.nodes.iter().enumerate() {
         let label = Value::String(node.label.replace('[', "\n[")).to_string();
         let _ = writeln!(out, "  n{id} [label={label}, fillcolor=\"{}\"];", colour(&status[id]));

@@ -3,10 +3,11 @@
 use crate::digest::Digest;
 use crate::fingerprint::table::{Code, Table};
 use crate::plan::external::{ExternalError, Memo};
-use crate::plan::inputs::{self, Inputs, Outputs};
+use crate::plan::inputs::{self, Inputs};
 use crate::plan::key::Preimage;
 use crate::plan::node::{NodeId, Plan};
 use crate::stages::entry::{Names, StageEntry};
+use crate::store::record::Outputs;
 use std::collections::HashMap;
 use std::sync::Arc;
 

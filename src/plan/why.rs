@@ -25,16 +25,48 @@ pub enum Cause {
     /// Asked for with `--rerun`.
     Forced,
     /// The record is there, an object of it is not.
-    Lost { output: String, digest: String },
-    Format { old: String, new: String },
-    Param { key: String, old: Option<String>, new: Option<String> },
-    File { path: String, old: Option<String>, new: Option<String> },
-    Crate { name: String, old: Option<String>, new: Option<String> },
+    Lost {
+        output: String,
+        digest: String,
+    },
+    Format {
+        old: String,
+        new: String,
+    },
+    Param {
+        key: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    File {
+        path: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    Crate {
+        name: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     /// The code digest differs, but its listing is gone.
-    Code { old: String, new: String },
-    Input { slot: String, name: String, old: Option<String>, new: Option<String> },
-    Seed { old: Option<String>, new: Option<String> },
-    Numerics { old: Option<String>, new: Option<String> },
+    Code {
+        old: String,
+        new: String,
+    },
+    Input {
+        slot: String,
+        name: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    Seed {
+        old: Option<String>,
+        new: Option<String>,
+    },
+    Numerics {
+        old: Option<String>,
+        new: Option<String>,
+    },
 }
 
 fn arrow(old: &Option<String>, new: &Option<String>) -> String {
@@ -51,7 +83,9 @@ impl fmt::Display for Cause {
         match self {
             Cause::Never => f.write_str("never ran: no record for these names"),
             Cause::Forced => f.write_str("asked for with --rerun"),
-            Cause::Lost { output, digest } => write!(f, "object of output `{output}` is missing or was damaged: {digest}"),
+            Cause::Lost { output, digest } => {
+                write!(f, "object of output `{output}` is missing or was damaged: {digest}")
+            }
             Cause::Format { old, new } => write!(f, "format of keys {old} → {new}"),
             Cause::Param { key, old, new } => write!(f, "parameter {key}: {}", arrow(old, new)),
             Cause::File { path, old, new } => write!(f, "code src/{path}: {}", arrow(old, new)),
@@ -96,7 +130,9 @@ pub fn nearest(records: Vec<Ingredients>, new: &Ingredients) -> Option<Vec<Cause
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => text[..12].to_string(),
+        Value::String(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            text[..12].to_string()
+        }
         Value::String(text) => text.clone(),
         other => canonical::text(other),
     }

@@ -45,10 +45,8 @@ impl Store {
             Err(source) => return Err(StoreError::io("read", &self.index_path(), source)),
         };
         let (stages, listing) = self.list_records()?;
-        let mut keys: HashMap<Digest, Known> = listing
-            .into_iter()
-            .map(|(key, stage)| (key, Known { stage, line: 0..0 }))
-            .collect();
+        let mut keys: HashMap<Digest, Known> =
+            listing.into_iter().map(|(key, stage)| (key, Known { stage, line: 0..0 })).collect();
         let mut lines = 0;
         for line in lines_of(&text) {
             lines += 1;

@@ -110,7 +110,10 @@ mod tests {
         let pid = child.id();
         child.wait().unwrap();
         assert!(Process { pid, start: 1, ..this.clone() }.gone());
-        assert!(!Process { pid, machine: "elsewhere".into(), ..this.clone() }.gone(), "another machine's ids say nothing");
+        assert!(
+            !Process { pid, machine: "elsewhere".into(), ..this.clone() }.gone(),
+            "another machine's ids say nothing"
+        );
         assert!(!Process { pid: 0, ..this.clone() }.gone());
         assert!(!Process { pid: u32::MAX, ..this }.gone());
     }
