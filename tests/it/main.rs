@@ -1,3 +1,5 @@
 //! One integration test binary (linking candle is slow), one file per story.
 mod licences;
 mod progress;
+mod paper_tables;
+mod report;
