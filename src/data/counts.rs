@@ -77,6 +77,15 @@ impl Counts {
     }
 }
 
+/// Origin and size of a map of settings; the size matters to embedded data only.
+pub fn origin_of(settings: &Map<String, Value>) -> Result<(Origin, Size), String> {
+    let origin = settings.get("data.source").cloned().unwrap_or_else(|| "official".into());
+    let origin = serde_json::from_value(origin).map_err(|e| format!("`data.source`: {e}"))?;
+    let size = settings.get("data.size").map(|size| serde_json::from_value(size.clone()));
+    let size = size.transpose().map_err(|e| format!("`data.size`: {e}"))?.unwrap_or_default();
+    Ok((origin, size))
+}
+
 /// The counts of `keys`: `data.<key>` where set, else the definition's table for the origin (and size).
 /// The message of the error says which setting is missing or wrong.
 pub fn resolve(keys: &[&str], settings: &Map<String, Value>, origin: Origin, size: Size) -> Result<Counts, String> {

@@ -1,5 +1,6 @@
 //! Containers of raw data, their transport and the generators' random numbers.
 pub mod archive;
+pub mod checksum;
 pub mod cifar_binary;
 pub mod counts;
 pub mod download;

@@ -1,4 +1,5 @@
 //! The pipeline on one page: fetch → preprocess → search → retrain → evaluate → aggregate.
+pub mod amount;
 pub mod context;
 pub mod entry;
 pub mod fetch;
