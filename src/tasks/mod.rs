@@ -1,1 +1,4 @@
 //! tasks
+pub mod cifar100;
+pub mod contract;
+pub mod darcy;

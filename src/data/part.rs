@@ -1,0 +1,123 @@
+//! Writes one part of a data set (`train.safetensors`) in a stream, so that memory does not grow with the data.
+//! The bytes are those of `artifacts/dataset.rs`'s `encode`. Knows no task.
+
+use safetensors::Dtype;
+use std::io::{self, Write};
+
+/// A tensor to come.
+#[derive(Clone, Debug)]
+pub struct Promise<'a> {
+    pub name: &'a str,
+    pub dtype: Dtype,
+    pub shape: &'a [usize],
+}
+
+/// Takes the tensors' bytes (row-major, little-endian) in the order of `layout`.
+pub struct PartWriter<W> {
+    output: W,
+    left: u64,
+}
+
+/// The order of tensors in the file: wider types first, then by name, as the safetensors crate has it.
+fn layout<'p, 'a>(promises: &'p [Promise<'a>]) -> Vec<&'p Promise<'a>> {
+    let mut order: Vec<_> = promises.iter().collect();
+    order.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name)));
+    order
+}
+
+fn bytes_of(promise: &Promise<'_>) -> u64 {
+    promise.shape.iter().map(|d| *d as u64).product::<u64>() * (promise.dtype.bitsize() / 8) as u64
+}
+
+impl<W: Write> PartWriter<W> {
+    /// Writes the header. The tensors follow by `write_all`: `y` (labels, u32) before `x` (pixels, u8), but `x` before `y`
+    /// where both are f32.
+    pub fn start(mut output: W, promises: &[Promise<'_>]) -> io::Result<Self> {
+        let mut header = String::from("{");
+        let mut end = 0;
+        for (i, promise) in layout(promises).into_iter().enumerate() {
+            let start = end;
+            end += bytes_of(promise);
+            let comma = if i == 0 { "" } else { "," };
+            let name = serde_json::Value::from(promise.name);
+            let (dtype, shape) = (promise.dtype, promise.shape);
+            let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+            header.push_str(&format!(
+                "{comma}{name}:{{\"dtype\":\"{dtype:?}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
+                shape.join(",")
+            ));
+        }
+        header.push('}');
+        while !header.len().is_multiple_of(8) {
+            header.push(' ');
+        }
+        output.write_all(&(header.len() as u64).to_le_bytes())?;
+        output.write_all(header.as_bytes())?;
+        Ok(PartWriter { output, left: end })
+    }
+
+    /// Gives the output back, to be closed.
+    ///
+    /// # Errors
+    /// If fewer bytes came than were promised.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.output.flush()?;
+        if self.left != 0 {
+            return Err(io::Error::other(format!("{} bytes of the promised tensors are missing", self.left)));
+        }
+        Ok(self.output)
+    }
+}
+
+impl<W: Write> Write for PartWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            return Err(io::Error::other("more bytes than the promised tensors hold"));
+        }
+        let count = self.output.write(bytes)?;
+        self.left -= count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PartWriter, Promise};
+    use crate::artifacts::dataset::{Array, encode};
+    use safetensors::Dtype;
+    use std::io::Write;
+
+    #[test]
+    fn the_bytes_are_those_of_encode() {
+        let x = Array::u8(&[2, 3, 1], vec![1, 2, 3, 4, 5, 6]);
+        let y = Array::u32(&[2], &[7, 8]);
+        let promises = [
+            Promise { name: "x", dtype: Dtype::U8, shape: &x.shape },
+            Promise { name: "y", dtype: Dtype::U32, shape: &y.shape },
+        ];
+        let mut writer = PartWriter::start(Vec::new(), &promises).unwrap();
+        writer.write_all(&y.bytes).unwrap();
+        writer.write_all(&x.bytes).unwrap();
+        assert_eq!(writer.finish().unwrap(), encode(&[("x", &x), ("y", &y)]).unwrap());
+
+        let x = Array::f32(&[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        let promise = |name| Promise { name, dtype: Dtype::F32, shape: &[1, 1, 2, 2] };
+        let mut writer = PartWriter::start(Vec::new(), &[promise("x"), promise("y")]).unwrap();
+        writer.write_all(&x.bytes).unwrap();
+        writer.write_all(&x.bytes).unwrap();
+        assert_eq!(writer.finish().unwrap(), encode(&[("x", &x), ("y", &x)]).unwrap());
+    }
+
+    #[test]
+    fn a_wrong_number_of_bytes_is_an_error() {
+        let promise = [Promise { name: "x", dtype: Dtype::U8, shape: &[3] }];
+        let mut writer = PartWriter::start(Vec::new(), &promise).unwrap();
+        assert!(writer.write_all(&[0; 4]).is_err());
+        writer.write_all(&[0; 2]).unwrap();
+        assert!(writer.finish().is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! Preprocess: raw files to the data set artifact. Knows no task and no origin but its name.
+
+use crate::data::counts::{Counts, Origin, Size, origin_of, resolve};
+use crate::stages::amount::amount_settings;
+use crate::stages::context::{Context, StageError};
+use crate::stages::entry::Setting;
+use crate::tasks::contract::preparation::Preparation;
+use serde_json::{Map, Value};
+
+/// The settings of a preprocess node, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreprocessParams {
+    pub origin: Origin,
+    /// Matters to embedded data only, where it is part of the data set's tag.
+    pub size: Size,
+    pub counts: Counts,
+}
+
+/// What a manifest may set for this stage.
+pub fn settings() -> Vec<Setting> {
+    amount_settings()
+}
+
+impl PreprocessParams {
+    /// Checks a map of dotted settings; the result of `to_settings` gives the same parameters again.
+    pub fn from_settings(settings: &Map<String, Value>, preparation: &dyn Preparation) -> Result<Self, String> {
+        let (origin, size) = origin_of(settings)?;
+        let counts = resolve(preparation.counts(), settings, origin, size)?;
+        Ok(PreprocessParams { origin, size: if origin == Origin::Embedded { size } else { Size::default() }, counts })
+    }
+
+    /// The canonical settings.
+    pub fn to_settings(&self) -> Map<String, Value> {
+        let plain = |value: Result<Value, serde_json::Error>| value.expect("plain values have a JSON form");
+        let mut settings = Map::new();
+        settings.insert("data.source".into(), plain(serde_json::to_value(self.origin)));
+        if self.origin == Origin::Embedded {
+            settings.insert("data.size".into(), plain(serde_json::to_value(self.size)));
+        }
+        self.counts.write(&mut settings);
+        settings
+    }
+
+    /// What the data set says of its origin: `official`, `files` or `embedded:<size>`.
+    pub fn tag(&self) -> String {
+        match self.origin {
+            Origin::Official => "official".into(),
+            Origin::Files => "files".into(),
+            Origin::Embedded => format!("embedded:{}", self.size),
+        }
+    }
+}
+
+/// Runs a preprocess node: slot `raw` to `dataset.json`, `train.safetensors`, `test.safetensors`.
+pub fn preprocess(
+    preparation: &dyn Preparation,
+    params: &PreprocessParams,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
+    preparation.prepare(&params.counts, &params.tag(), context)
+}

@@ -1,0 +1,21 @@
+//! The role that turns a task's raw files into the data set artifact. Knows no network, no loss and no metric.
+
+use crate::data::counts::Counts;
+use crate::stages::context::{Context, StageError};
+
+/// Input slot with the raw files, by their official names.
+pub const RAW: &str = "raw";
+
+/// Preparation of a task's raw files.
+pub trait Preparation: Send + Sync {
+    /// Which counts (`train`, `grid`, …) it depends on.
+    fn counts(&self) -> &'static [&'static str];
+
+    /// Reads slot `raw`, writes `dataset.json`, `train.safetensors` and `test.safetensors` (`artifacts/dataset.rs`).
+    /// `source` is the tag that the data set carries: `official`, `files` or `embedded:<size>`.
+    ///
+    /// # Errors
+    /// `StageError::Data` where a file is not what `counts` say: it names the file, what was expected, what was found and
+    /// the setting to change.
+    fn prepare(&self, counts: &Counts, source: &str, context: &mut dyn Context) -> Result<(), StageError>;
+}

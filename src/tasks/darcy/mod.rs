@@ -1,0 +1,7 @@
+//! Darcy flow: diffusion coefficient to pressure, 2D dense.
+pub mod field;
+pub mod poisson;
+pub mod preparation;
+pub mod sine;
+pub mod solver;
+pub mod source;
