@@ -1,3 +1,7 @@
 //! Typed results that travel between stages, one file per type, each with its format version.
+pub mod architecture;
 pub mod dataset;
+pub mod samples;
 pub mod score;
+pub mod training_log;
+pub mod weights;
