@@ -1,0 +1,4 @@
+//! What every task gives, one file per role, so that a change of one role leaves the results of the others valid.
+pub mod entry;
+pub mod metric;
+pub mod objective;
