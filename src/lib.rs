@@ -17,6 +17,7 @@ pub mod ops;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod seed;
 pub mod spaces;
 pub mod stages;
 pub mod stats;

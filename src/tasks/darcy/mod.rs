@@ -5,3 +5,7 @@ pub mod preparation;
 pub mod sine;
 pub mod solver;
 pub mod source;
+//! Darcy flow: a field of coefficients to the field of pressures.
+pub mod metric;
+pub mod normaliser;
+pub mod objective;

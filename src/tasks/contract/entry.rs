@@ -1,0 +1,12 @@
+//! The row type of the task table. Knows no task.
+
+use crate::tasks::contract::metric::OpenMetric;
+use crate::tasks::contract::objective::OpenObjective;
+
+pub struct TaskEntry {
+    pub name: &'static str,
+    pub objective: OpenObjective,
+    pub metric: OpenMetric,
+    /// Settings of a stage that only some tasks look at, and this one does; the others leave its key alone.
+    pub reads: &'static [&'static str],
+}
