@@ -94,9 +94,8 @@ impl Aside {
                 // An NFS client that lost the server's answer asks again and is then told so of its own link (open(2)):
                 // the link count knows.
                 let own = self.file.metadata().map_err(|source| StoreError::io("look at", &self.path, source))?;
-                let taken = fs::symlink_metadata(target).is_ok_and(|found| {
-                    own.nlink() == 2 && (found.dev(), found.ino()) == (own.dev(), own.ino())
-                });
+                let taken = fs::symlink_metadata(target)
+                    .is_ok_and(|found| own.nlink() == 2 && (found.dev(), found.ino()) == (own.dev(), own.ino()));
                 Ok(taken)
             }
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => {
@@ -153,9 +152,8 @@ fn rename_exclusive(from: &Path, to: &Path) -> io::Result<()> {
     let from = CString::new(from.as_os_str().as_bytes())?;
     let to = CString::new(to.as_os_str().as_bytes())?;
     // SAFETY: both names are valid C strings that outlive the call.
-    let answer = unsafe {
-        libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::RENAME_NOREPLACE)
-    };
+    let answer =
+        unsafe { libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::RENAME_NOREPLACE) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -94,9 +94,9 @@ fn read(mut file: &File, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
         Err(source) => return Err(failed(source)),
     }
-    let digest = std::str::from_utf8(&header).ok().and_then(|text| {
-        text.strip_prefix(MAGIC)?.strip_suffix('\n')?.parse::<Digest>().ok()
-    });
+    let digest = std::str::from_utf8(&header)
+        .ok()
+        .and_then(|text| text.strip_prefix(MAGIC)?.strip_suffix('\n')?.parse::<Digest>().ok());
     let Some(digest) = digest else { return Ok(None) };
     let mut unpacker = Unpacker::new(file.try_clone().map_err(failed)?).map_err(failed)?;
     let (mut state, mut buffer, mut hasher) = (Vec::new(), vec![0; 128 << 10], Hasher::new());

@@ -46,7 +46,8 @@ impl<W: Write> Packer<W> {
         let dense = compressor(&mut self.dense, DENSE)?;
         let probe = &frame[(frame.len().saturating_sub(PROBE)) / 2..][..frame.len().min(PROBE)];
         // Worth the time from a tenth on: floats of trained weights give about 8 %, all of it in their exponents.
-        let worth = frame.len() <= PROBE || dense.compress_to_buffer(probe, &mut self.packed[..])? * 10 < probe.len() * 9;
+        let worth =
+            frame.len() <= PROBE || dense.compress_to_buffer(probe, &mut self.packed[..])? * 10 < probe.len() * 9;
         let chosen = if worth { dense } else { compressor(&mut self.quick, QUICK)? };
         let length = chosen.compress_to_buffer(frame, &mut self.packed[..])?;
         self.sink.write_all(&self.packed[..length])?;

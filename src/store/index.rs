@@ -45,10 +45,8 @@ impl Store {
             Err(source) => return Err(StoreError::io("read", &self.index_path(), source)),
         };
         let (stages, listing) = self.list_records()?;
-        let mut keys: HashMap<Digest, Known> = listing
-            .into_iter()
-            .map(|(key, stage)| (key, Known { stage, line: 0..0 }))
-            .collect();
+        let mut keys: HashMap<Digest, Known> =
+            listing.into_iter().map(|(key, stage)| (key, Known { stage, line: 0..0 })).collect();
         let mut lines = 0;
         for line in lines_of(&text) {
             lines += 1;
@@ -165,6 +163,10 @@ impl Snapshot {
 
     /// Writes the index anew with one line per record. Failing does no harm.
     pub(super) fn rewrite_index(&self) {
+        if self.keys.is_empty() {
+            let _ = fs::remove_file(self.store.index_path());
+            return;
+        }
         let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort_by_key(|(key, _)| **key);
         let mut lines = Vec::with_capacity(self.text.len());

@@ -59,10 +59,8 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::Missing { digest: *digest }),
             Err(source) => return Err(StoreError::io("open", &path, source)),
         };
-        let unpacker = file
-            .try_clone()
-            .and_then(Unpacker::new)
-            .map_err(|source| StoreError::io("open", &path, source))?;
+        let unpacker =
+            file.try_clone().and_then(Unpacker::new).map_err(|source| StoreError::io("open", &path, source))?;
         let hasher = Some(Hasher::new());
         Ok(BlobReader { store: self.clone(), digest: *digest, file, unpacker, hasher, corrupt: false })
     }

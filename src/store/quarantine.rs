@@ -23,8 +23,7 @@ impl Store {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let target =
-                self.quarantine_root().join(format!("{kind}-{name}-{}-{}-{count}", this.pid, this.start));
+            let target = self.quarantine_root().join(format!("{kind}-{name}-{}-{}-{count}", this.pid, this.start));
             if target.exists() {
                 continue; // two machines with the same process id
             }
