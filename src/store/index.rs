@@ -163,6 +163,10 @@ impl Snapshot {
 
     /// Writes the index anew with one line per record. Failing does no harm.
     pub(super) fn rewrite_index(&self) {
+        if self.keys.is_empty() {
+            let _ = fs::remove_file(self.store.index_path());
+            return;
+        }
         let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort_by_key(|(key, _)| **key);
         let mut lines = Vec::with_capacity(self.text.len());

@@ -14,7 +14,7 @@ use crate::store::process::Process;
 use crate::store::sealed::{seal, unseal};
 use crate::store::store::Store;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -107,17 +107,41 @@ impl Store {
         Ok(live)
     }
 
-    /// The lease files, by key, in no order.
-    pub(super) fn lease_files(&self) -> Result<Vec<(Digest, PathBuf)>, StoreError> {
+    fn lease_files(&self) -> Result<Vec<(Digest, PathBuf)>, StoreError> {
+        let files = self.files_in_leases()?;
+        Ok(files.into_iter().filter_map(|(name, path)| Some((name.parse().ok()?, path))).collect())
+    }
+
+    fn files_in_leases(&self) -> Result<Vec<(String, PathBuf)>, StoreError> {
         let folder = self.leases();
         let mut found = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|source| StoreError::io("list", &folder, source))? {
             let entry = entry.map_err(|source| StoreError::io("list", &folder, source))?;
-            if let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                found.push((key, entry.path()));
-            }
+            found.extend(entry.file_name().into_string().map(|name| (name, entry.path())));
         }
         Ok(found)
+    }
+
+    /// Lease files of the dead, by path.
+    pub(super) fn dead_leases(&self) -> Result<Vec<DeadLease>, StoreError> {
+        let now = self.file_system_time()?;
+        let (mut dead, mut rights, mut tokens) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (name, path) in self.files_in_leases()? {
+            let Some(occupant) = Occupant::look(&path)? else { continue };
+            if let Some(token) = name.strip_prefix("rm-") {
+                rights.push((token.to_string(), path, occupant.dead_for_sure(now, self.stale())));
+            } else if let Ok(key) = name.parse()
+                && occupant.dead(now, self.stale())
+            {
+                dead.push(DeadLease { key: Some(key), path });
+            }
+            tokens.insert(occupant.token);
+        }
+        // A right to remove what is gone is of no use to anybody: see the head of this file.
+        let useless = rights.into_iter().filter(|(token, _, gone)| *gone && !tokens.contains(token));
+        dead.extend(useless.map(|(_, path, _)| DeadLease { key: None, path }));
+        dead.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(dead)
     }
 
     /// Now, by the clock that gives the store's files their times.
@@ -165,6 +189,12 @@ pub(super) struct LiveLease {
     pub(super) key: Digest,
     pub(super) since: u64,
     pub(super) inputs: Vec<Digest>,
+}
+
+pub(super) struct DeadLease {
+    /// `None` for a right to remove.
+    pub(super) key: Option<Digest>,
+    pub(super) path: PathBuf,
 }
 
 /// The file `rm-t`, removed at the end.
@@ -245,9 +275,7 @@ impl Occupant {
     /// microseconds, and one who was put to sleep with such a right must find it when waking up.
     fn dead_for_sure(&self, now: SystemTime, stale: Duration) -> bool {
         match &self.claim {
-            Some(claim) if !claim.process.machine.is_empty() && claim.process.machine == Process::this().machine => {
-                claim.process.gone()
-            }
+            Some(claim) if !claim.process.is_far() => claim.process.gone(),
             _ => self.dead(now, stale),
         }
     }

@@ -36,10 +36,14 @@ impl Process {
         })
     }
 
+    /// Whether it runs where process ids mean something else, so that only silence can tell its end.
+    pub fn is_far(&self) -> bool {
+        self.machine.is_empty() || self.machine != Process::this().machine
+    }
+
     /// True only where the process has certainly ended: never for one of another machine.
     pub fn gone(&self) -> bool {
-        let this = Process::this();
-        if self.machine.is_empty() || self.machine != this.machine {
+        if self.is_far() {
             return false;
         }
         let Ok(pid) = i32::try_from(self.pid) else { return false };

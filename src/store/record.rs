@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A node's outputs: blobs by name.
 pub type Outputs = BTreeMap<String, BlobRef>;
@@ -79,6 +80,13 @@ pub enum Published {
     Different,
 }
 
+/// A record file as it is found.
+pub(super) enum Found {
+    Absent,
+    Damaged(File),
+    Sound(Box<Record>),
+}
+
 impl Store {
     fn record_path(&self, stage: &str, key: &Digest) -> PathBuf {
         self.records_root().join(stage).join(format!("{key}.json"))
@@ -93,19 +101,33 @@ impl Store {
     /// Errors: `Name`, `Io`, `Version` where a later program wrote it.
     pub fn record(&self, stage: &str, key: &Digest) -> Result<Option<Record>, StoreError> {
         check_stage(stage)?;
-        let path = self.record_path(stage, key);
-        let Some((file, text)) = read_if_there(&path)? else { return Ok(None) };
-        let record = unseal::<Record>(&text).filter(|found| found.key == *key && found.stage == stage);
-        let Some(mut record) = record else {
-            // A sound file of a later format is not damage: leave it alone and say so.
-            if let Some(found) = later_format(&text) {
-                return Err(StoreError::Version { path, found, expected: Record::FORMAT });
+        match self.look_at_record(stage, key)? {
+            Found::Absent => Ok(None),
+            Found::Damaged(file) => {
+                self.quarantine("record", &self.record_path(stage, key), &file)?;
+                Ok(None)
             }
-            self.quarantine("record", &path, &file)?;
-            return Ok(None);
-        };
-        self.add_observations(stage, key, &mut record)?;
-        Ok(Some(record))
+            Found::Sound(mut record) => {
+                self.add_observations(stage, key, &mut record)?;
+                Ok(Some(*record))
+            }
+        }
+    }
+
+    /// Reads a record file and changes nothing; without the observations.
+    pub(super) fn look_at_record(&self, stage: &str, key: &Digest) -> Result<Found, StoreError> {
+        let path = self.record_path(stage, key);
+        let Some((file, text)) = read_if_there(&path)? else { return Ok(Found::Absent) };
+        match unseal::<Record>(&text) {
+            Some(record) if record.format == Record::FORMAT && record.key == *key && record.stage == stage => {
+                Ok(Found::Sound(Box::new(record)))
+            }
+            // A sound file of a later format is not damage: leave it alone and say so.
+            _ => match later_format(&text) {
+                Some(found) => Err(StoreError::Version { path, found, expected: Record::FORMAT }),
+                None => Ok(Found::Damaged(file)),
+            },
+        }
     }
 
     /// All readable records of a stage, by key.
@@ -213,6 +235,11 @@ impl Store {
             Err(source) if source.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", &path, source)),
             _ => Ok(()),
         }
+    }
+
+    /// When a record was written, by the file system's clock; `None` where it is gone.
+    pub(super) fn record_written(&self, stage: &str, key: &Digest) -> Option<SystemTime> {
+        fs::metadata(self.record_path(stage, key)).ok()?.modified().ok()
     }
 
     /// Bytes of a record and its observations on the disk.

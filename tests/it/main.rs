@@ -3,3 +3,5 @@ mod licences;
 mod progress;
 mod paper_tables;
 mod report;
+
+mod store;

@@ -1,11 +1,10 @@
-//! Darcy flow: diffusion coefficient to pressure, 2D dense.
+//! Darcy flow: a field of coefficients to the field of pressures, 2D dense.
 pub mod field;
+pub mod metric;
+pub mod normaliser;
+pub mod objective;
 pub mod poisson;
 pub mod preparation;
 pub mod sine;
 pub mod solver;
 pub mod source;
-//! Darcy flow: a field of coefficients to the field of pressures.
-pub mod metric;
-pub mod normaliser;
-pub mod objective;
