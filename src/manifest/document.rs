@@ -64,9 +64,10 @@ pub fn parse(source: &Arc<Source>) -> Result<Table, Vec<Diagnostic>> {
     if found.is_empty() { Ok(table) } else { Err(found) }
 }
 
-/// Parses one value that starts at `offset` of the source. `None` where it is not TOML.
-pub fn parse_value(source: &Arc<Source>, offset: usize) -> Result<Node, Vec<Diagnostic>> {
-    let value = DeValue::parse(&source.text[offset..]).map_err(|error| {
+/// Parses one value that fills `range` of the source.
+pub fn parse_value(source: &Arc<Source>, range: Range<usize>) -> Result<Node, Vec<Diagnostic>> {
+    let offset = range.start;
+    let value = DeValue::parse(&source.text[range]).map_err(|error| {
         let mut one = syntax(source, &error);
         one.span = one.span.map(|span| span.start + offset..span.end + offset);
         vec![one]
@@ -165,10 +166,10 @@ mod tests {
     #[test]
     fn a_value_inside_a_longer_text_keeps_its_place() {
         let source = Source::new("--set", "a=[1, 2]");
-        let node = parse_value(&source, 2).unwrap();
+        let node = parse_value(&source, 2..8).unwrap();
         let Datum::List(list) = node.datum else { panic!("a list") };
         assert_eq!(&source.text[list[1].span.clone()], "2");
-        assert!(parse_value(&Source::new("--set", "a=8h"), 2).is_err());
+        assert!(parse_value(&Source::new("--set", "a=8h"), 2..4).is_err());
     }
 
     #[test]

@@ -11,6 +11,9 @@ use serde_json::Value;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Keys at the top of a manifest that are no tables of settings.
+const SECTIONS: [&str; 5] = ["run", "grid", "override", "profile", "task"];
+
 /// One setting with its value.
 #[derive(Clone, Debug)]
 pub struct Assignment {
@@ -143,7 +146,8 @@ impl<'a, 'v> Flattener<'a, 'v> {
             let near = suggest::nearest(name, self.words.task_names())?;
             Some(if rest.is_empty() { format!("data.{near}") } else { format!("data.{near}.{rest}") })
         });
-        let near = suggest::nearest(path, keys.iter().copied().chain(self.words.tables())).map(str::to_string);
+        let near =
+            suggest::nearest(path, keys.iter().copied().chain(self.words.tables()).chain(SECTIONS)).map(str::to_string);
         // `batch` alone: somebody forgot the table's name.
         let tail = || keys.iter().find(|key| key.rsplit('.').next() == Some(path)).map(|key| key.to_string());
         if let Some(near) = near_task.or(near).or_else(tail) {
@@ -166,6 +170,9 @@ impl<'a, 'v> Flattener<'a, 'v> {
                 help.push(format!("`{table}` is one setting and takes the whole value"));
                 return help;
             }
+        }
+        if self.run.is_some() {
+            help.push(format!("sections: {}", SECTIONS.join(", ")));
         }
         help.push(format!("tables of settings: {}", self.words.tables().join(", ")));
         help

@@ -18,7 +18,7 @@ use crate::manifest::resolve::{Layers, Manifest, Scoped, Settings};
 use crate::manifest::run::Run;
 use crate::manifest::suggest;
 use crate::manifest::task;
-use crate::manifest::vocabulary::{Definition, Vocabulary};
+use crate::manifest::vocabulary::{Definition, Switch, Vocabulary};
 use crate::manifest::words::Words;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,9 +29,6 @@ use std::sync::Arc;
 
 /// No manifest written by people comes near; what is larger is another file (and would be read whole).
 const LARGEST: u64 = 16 << 20;
-
-/// Keys of a manifest that are no tables of settings.
-pub const SECTIONS: [&str; 5] = ["run", "grid", "override", "profile", "task"];
 
 /// Reads and resolves the manifest at `path`. Errors: all that are wrong with file, text and names.
 pub fn load(path: &Path, vocabulary: &Vocabulary, request: &Request) -> Result<Manifest, Diagnostics> {
@@ -221,7 +218,7 @@ fn written(words: &Words<'_>, source: &Arc<Source>, table: &Table, found: &mut V
 
 /// The default of every switch, and `run.fidelity` itself for those who report it.
 fn switches(words: &Words<'_>, fidelity: &str) -> Settings {
-    let side = |switch: &crate::manifest::vocabulary::Switch| match fidelity {
+    let side = |switch: &Switch| match fidelity {
         "as-described" => switch.as_described.clone(),
         _ => switch.as_run.clone(),
     };

@@ -63,7 +63,7 @@ fn value(words: &Words<'_>, source: &Arc<Source>, key: &str, at: usize, found: &
         Meaning::Setting { key, .. } => words.rule(&key).is_some_and(setting::takes_text),
         _ => key.starts_with("run.") && key != "run.seeds",
     };
-    match parse_value(source, start) {
+    match parse_value(source, start..start + raw.len()) {
         Ok(node) => match node.datum {
             Datum::Text(_) | Datum::List(_) | Datum::Table(_) => Some(node),
             // `--set run.name=2026` is a name and no number.

@@ -194,7 +194,8 @@ fn tables(
     let mut closed_set = closed(set);
     closed_set["patternProperties"] = per_task;
     definitions.insert("set_run".to_string(), closed_set);
-    definitions.insert("own_task".to_string(), own_task(words, docs, definitions));
+    let task = own_task(words, docs, definitions);
+    definitions.insert("own_task".to_string(), task);
     top
 }
 

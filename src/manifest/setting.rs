@@ -181,7 +181,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn value(rule: Rule<'_>, text: &str) -> Result<Value, String> {
-        let node = parse_value(&Source::new("x", text), 0).expect("TOML");
+        let node = parse_value(&Source::new("x", text), 0..text.len()).expect("TOML");
         fit(rule, &node).map_err(|misfit| misfit.expected)
     }
 

@@ -5,3 +5,6 @@ mod paper_tables;
 mod report;
 
 mod store;
+mod manifest;
+
+fn main() {}
