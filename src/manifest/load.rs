@@ -7,7 +7,7 @@ use crate::manifest::document::{Datum, Table};
 use crate::manifest::expand::{Expanded, Place, Seeds, cells, expand};
 use crate::manifest::flatten::Flattener;
 use crate::manifest::grid::{Grid, Reader};
-use crate::manifest::layer::Layer;
+use crate::manifest::layer::{Layer, absolute};
 use crate::manifest::overrides;
 use crate::manifest::overrides::Override;
 use crate::manifest::profile;
@@ -126,7 +126,13 @@ pub fn parse(
     let fidelity = run.fidelity.unwrap_or_else(|| "as-run".to_string());
     let overrides: Vec<Override> = written.layer.overrides.clone();
     let mut layers = Layers { base: switches(&words, &fidelity), definitions, rest: Vec::new() };
-    layers.rest = vec![written.own_tasks, written.layer, profile.layer.clone(), request_layer];
+    if words.rule(LOCK_SETTING).is_some() {
+        layers.base.insert(LOCK_SETTING.to_string(), Value::from(absolute(&base.join(LOCK_FILE))));
+    }
+    let rooted = |layer: Layer| layer.rooted(&words, base);
+    layers.rest = vec![rooted(written.own_tasks), rooted(written.layer), rooted(profile.layer.clone())];
+    // What is typed at a prompt is meant from where the prompt stands.
+    layers.rest.push(request_layer.rooted(&words, Path::new("")));
     let settings = layers.of_no_cell();
 
     let default = written.run.seeds.unwrap_or_else(|| vec![0]);

@@ -271,7 +271,7 @@ fn of_kind(kind: &Kind) -> Value {
             }
             value
         }
-        Kind::Text => json!({ "type": "string" }),
+        Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Duration => json!({ "type": "string", "pattern": "^0*[1-9][0-9]*[smhd]$" }),
         Kind::Texts => json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] }),

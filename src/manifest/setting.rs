@@ -57,7 +57,7 @@ pub fn fit(rule: Rule<'_>, node: &Node) -> Result<Value, Misfit> {
 /// Whether a bare text is meant as it stands: `--set data.source=embedded`.
 pub fn takes_text(rule: Rule<'_>) -> bool {
     match rule {
-        Rule::Kind(kind) => matches!(kind, Kind::Text | Kind::Choice(_) | Kind::Duration | Kind::Texts),
+        Rule::Kind(kind) => matches!(kind, Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Duration | Kind::Texts),
         Rule::Switch(switch) => switch.as_run.is_string(),
     }
 }
@@ -88,7 +88,7 @@ fn fit_kind(kind: &Kind, node: &Node) -> Result<Value, Misfit> {
             }
             json(node)
         }
-        Kind::Text => match &node.datum {
+        Kind::Text | Kind::Path => match &node.datum {
             Datum::Text(text) => Ok(Value::from(text.as_str())),
             _ => Err(Misfit::new(node, "a text").help("put it in quotes")),
         },

@@ -6,7 +6,7 @@ use crate::plan::external::{ExternalError, Memo};
 use crate::plan::inputs::{self, Inputs};
 use crate::plan::key::Preimage;
 use crate::plan::node::{NodeId, Plan};
-use crate::stages::entry::{Names, StageEntry};
+use crate::stages::entry::StageEntry;
 use crate::store::record::Outputs;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub enum Status {
 /// The code of each variant, computed once.
 pub struct Codes<'a> {
     table: &'a Table,
-    known: HashMap<(usize, Names), (Arc<Code>, Digest)>,
+    /// By code roots.
+    known: HashMap<Vec<String>, (Arc<Code>, Digest)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,18 +45,17 @@ impl<'a> Codes<'a> {
     /// The code listing of one node, and its digest.
     pub fn of(&mut self, stages: &[StageEntry], plan: &Plan, id: NodeId) -> Result<(Arc<Code>, Digest), StaleError> {
         let node = &plan.nodes[id];
-        let names = Names { seed: None, ..node.names.clone() };
-        if let Some((code, digest)) = self.known.get(&(node.stage, names.clone())) {
+        let roots = (stages[node.stage].roots)(&node.names, &node.params.all);
+        if let Some((code, digest)) = self.known.get(&roots) {
             return Ok((code.clone(), *digest));
         }
-        let roots = (stages[node.stage].roots)(&node.names);
         let code = self
             .table
             .code(&roots)
             .map_err(|error| StaleError::Code { label: node.label.clone(), message: error.to_string() })?;
         let digest = code.digest();
         let code = Arc::new(code);
-        self.known.insert((node.stage, names), (code.clone(), digest));
+        self.known.insert(roots, (code.clone(), digest));
         Ok((code, digest))
     }
 }

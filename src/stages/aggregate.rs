@@ -115,13 +115,13 @@ pub fn settings() -> Vec<Setting> {
         ),
         setting(
             "aggregate.scores",
-            Kind::Text,
+            Kind::Path,
             "A published table (TOML) whose values fill cells that no run was asked for.",
             false,
         ),
         setting(
             "aggregate.expect",
-            Kind::Text,
+            Kind::Path,
             "A published table (TOML) that results are compared with, band by band.",
             false,
         ),

@@ -85,6 +85,21 @@ impl Swept {
     }
 }
 
+/// The objects a record names: its outputs, and the listings behind the digests of its key, which `why` reads.
+fn names_of(record: &Record) -> Vec<Digest> {
+    let mut names: Vec<Digest> = record.outputs.values().map(|blob| blob.digest).collect();
+    let mut open = vec![&record.preimage];
+    while let Some(value) = open.pop() {
+        match value {
+            serde_json::Value::Object(map) => open.extend(map.values()),
+            serde_json::Value::Array(list) => open.extend(list),
+            serde_json::Value::String(text) => names.extend(text.parse::<Digest>()),
+            _ => {}
+        }
+    }
+    names
+}
+
 /// One thing to remove.
 struct Item {
     class: Class,
@@ -156,7 +171,7 @@ impl Store {
         let mut orphaned: HashSet<Digest> = HashSet::new();
         let mut finished: HashSet<Digest> = HashSet::new();
         for (stage, key, record) in records {
-            let outputs = record.iter().flat_map(|record| record.outputs.values().map(|blob| blob.digest));
+            let outputs = record.iter().flat_map(names_of);
             let old = self
                 .record_written(&stage, &key)
                 .is_none_or(|at| policy.older_than.is_some_and(|limit| age(now, at) > limit));
