@@ -1,1 +1,3 @@
 //! One integration test binary (linking candle is slow), one file per story.
+
+mod closures;
