@@ -15,6 +15,7 @@ mod digest;
 mod fingerprint {
     pub mod closure;
     pub mod crates;
+    pub mod cuts;
     pub mod names;
     pub mod packages;
     pub mod rules;

@@ -56,8 +56,13 @@ pub fn link(scans: &BTreeMap<String, Scan>, packages: &Packages) -> BTreeMap<Str
     }
     let mut files = BTreeMap::new();
     for (path, scan) in scans {
-        let mut file =
-            File { code: scan.code, raw: scan.raw, imports: BTreeSet::new(), crates: BTreeSet::new(), std: BTreeSet::new() };
+        let mut file = File {
+            code: scan.code,
+            raw: scan.raw,
+            imports: BTreeSet::new(),
+            crates: BTreeSet::new(),
+            std: BTreeSet::new(),
+        };
         if !scan.parsed {
             // Its names are unknown, so it may reach all there is.
             file.imports.extend(scans.keys().cloned());

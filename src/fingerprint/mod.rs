@@ -2,6 +2,7 @@
 //! change a result. `build.rs` compiles these very files (all but `table`), so that scanner and table cannot disagree.
 pub mod closure;
 pub mod crates;
+pub mod cuts;
 pub mod names;
 pub mod packages;
 pub mod rules;

@@ -4,7 +4,7 @@
 //! Paths are read from tokens, not from the syntax tree, so those in the arguments of macros, in attributes and in their
 //! strings (`#[serde(with = "crate::a::b")]`) count as well. Scopes are not told apart: a name bound twice means both.
 
-use crate::fingerprint::tokens::{Cuts, is_punct, is_test, item_attrs};
+use crate::fingerprint::cuts::{Cuts, is_punct, is_test, item_attrs};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::UseTree;
@@ -100,7 +100,9 @@ impl Names {
     fn token(&mut self, scope: &Path, tokens: &[TokenTree], at: usize, cuts: &Cuts) -> usize {
         match &tokens[at] {
             TokenTree::Group(group) => {
-                let attribute = at > 0 && (is_punct(&tokens[at - 1], '#') || is_punct(&tokens[at - 1], '!') && at > 1 && is_punct(&tokens[at - 2], '#'));
+                let attribute = at > 0
+                    && (is_punct(&tokens[at - 1], '#')
+                        || is_punct(&tokens[at - 1], '!') && at > 1 && is_punct(&tokens[at - 2], '#'));
                 if attribute {
                     self.strings(scope, group.stream(), cuts);
                 }
@@ -176,10 +178,43 @@ impl Names {
 
 /// Macros of the standard library that need no import.
 const STANDARD: &[&str] = &[
-    "addr_of", "assert", "assert_eq", "assert_ne", "cfg", "column", "compile_error", "concat", "dbg", "debug_assert",
-    "debug_assert_eq", "debug_assert_ne", "env", "eprint", "eprintln", "file", "format", "format_args", "include",
-    "include_bytes", "include_str", "is_x86_feature_detected", "line", "matches", "module_path", "option_env", "panic",
-    "print", "println", "stringify", "thread_local", "todo", "unimplemented", "unreachable", "vec", "write", "writeln",
+    "addr_of",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "cfg",
+    "column",
+    "compile_error",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "env",
+    "eprint",
+    "eprintln",
+    "file",
+    "format",
+    "format_args",
+    "include",
+    "include_bytes",
+    "include_str",
+    "is_x86_feature_detected",
+    "line",
+    "matches",
+    "module_path",
+    "option_env",
+    "panic",
+    "print",
+    "println",
+    "stringify",
+    "thread_local",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
 ];
 
 /// After these, `!` and parentheses are a negation.
@@ -194,11 +229,15 @@ fn is_colons(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [a, b, ..] if is_punct(a, ':') && is_punct(b, ':'))
 }
 
-/// Whether `::` after this token continues a path rather than starting a global one.
+/// Whether `::` after this token continues a path rather than starting a global one. After `>` it may do either
+/// (`<T>::f`, `=> ::f`) and is taken for a start: a name that is no crate's does no harm.
 fn ends_type(token: &TokenTree) -> bool {
+    const BEFORE_PATH: &[&str] = &["dyn", "impl", "for", "where", "mut", "const", "ref", "unsafe", "static", "type"];
     match token {
-        TokenTree::Ident(ident) => !KEYWORDS.contains(&ident.to_string().as_str()) && ident != "dyn" && ident != "impl",
-        TokenTree::Punct(punct) => punct.as_char() == '>',
+        TokenTree::Ident(ident) => {
+            let name = ident.to_string();
+            !KEYWORDS.contains(&name.as_str()) && !BEFORE_PATH.contains(&name.as_str())
+        }
         _ => false,
     }
 }
@@ -276,5 +315,88 @@ impl Declared {
         }
         let bound = if bound == "_" { String::new() } else { bound };
         self.uses.push((self.scope.clone(), bound, head));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fingerprint::scan::scan;
+    use std::collections::BTreeSet;
+
+    /// Paths that start at the crate or at a crate, of a text that stands in `ops/conv/mod.rs`.
+    fn names(text: &str) -> BTreeSet<String> {
+        let scan = scan("ops/conv/mod.rs", text.as_bytes());
+        assert!(scan.parsed, "not Rust: {text}");
+        scan.names.iter().map(|path| path.join("::")).collect()
+    }
+
+    #[track_caller]
+    fn finds(text: &str, expected: &[&str]) {
+        let found = names(text);
+        for path in expected {
+            assert!(found.contains(*path), "{path} not in {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_import_is_seen() {
+        finds("use crate::a::b::Item;", &["crate::a::b::Item"]);
+        finds("use crate::{a::b::{self, X}, c::Y as Z};", &["crate::a::b", "crate::a::b::X", "crate::c::Y"]);
+        finds(
+            "use super::add::forward; use self::cpu::run;",
+            &["crate::ops::add::forward", "crate::ops::conv::cpu::run"],
+        );
+        finds("fn f() { use super::super::seed::Stream; }", &["crate::seed::Stream"]);
+        finds(
+            "use candle_core::Tensor; use ::half::f16; extern crate gemm;",
+            &["candle_core::Tensor", "half::f16", "gemm"],
+        );
+        finds("use nasperf_pipe::digest::Digest;", &["crate::digest::Digest"]);
+        finds("use crate::a::*;", &["crate::a"]);
+    }
+
+    #[test]
+    fn every_kind_of_inline_path_is_seen() {
+        finds(
+            "fn f(x: crate::a::T) -> candle_nn::Module { crate::b::g::<u8>(x) }",
+            &["crate::a::T", "candle_nn::Module", "crate::b::g"],
+        );
+        finds("fn f() { <crate::a::T as crate::b::Trait>::go() }", &["crate::a::T", "crate::b::Trait"]);
+        finds(
+            "fn f(x: u8) { match x { crate::a::LIMIT => 1, _ => ::half::f16::NAN } }",
+            &["crate::a::LIMIT", "half::f16::NAN"],
+        );
+        finds("impl crate::a::Trait for S {}", &["crate::a::Trait"]);
+        finds(
+            "mod inner { fn f() { super::super::add::g(); self::h() } }",
+            &["crate::ops::add::g", "crate::ops::conv::inner::h"],
+        );
+        finds("mod cpu; fn f() { cpu::run() }", &["crate::ops::conv::cpu::run"]);
+        finds("use crate::spaces; fn f() { spaces::cell::mixed() }", &["crate::spaces::cell::mixed"]);
+        finds("use crate::spaces as s; use s::cell; fn f() { cell::mixed() }", &["crate::spaces::cell::mixed"]);
+        finds("use candle_core as cc; fn f() { cc::Device::Cpu }", &["candle_core::Device::Cpu"]);
+        finds("pub(in crate::ops) fn f() {}", &["crate::ops"]);
+    }
+
+    #[test]
+    fn paths_inside_macros_and_attributes_are_seen() {
+        finds(
+            "fn f() { println!(\"{}\", [crate::a::g(vec![super::add::h()])]) }",
+            &["crate::a::g", "crate::ops::add::h"],
+        );
+        finds("macro_rules! m { () => { crate::a::g() } }", &["crate::a::g"]);
+        finds("fn f() { crate::a::shout!(1) }", &["crate::a::shout"]);
+        finds("#[derive(thiserror::Error)] struct S;", &["thiserror::Error"]);
+        finds(
+            "struct S { #[serde(with = \"crate::a::hex\", default = \"super::add::zero\")] x: u8 }",
+            &["crate::a::hex", "crate::ops::add::zero"],
+        );
+        finds("mod cpu; #[serde(with = \"cpu::hex\")] struct S;", &["crate::ops::conv::cpu::hex"]);
+    }
+
+    #[test]
+    fn tests_and_docs_name_nothing() {
+        let text = "/// See [`crate::a::b`].\n#[doc = \"crate::c::d\"] fn f() {} #[cfg(test)] mod tests { use crate::x::Y; } #[cfg(test)] use crate::z::W; mod cpu;";
+        assert_eq!(names(text), BTreeSet::new());
     }
 }

@@ -105,7 +105,8 @@ impl Packages {
                 return Err(bad());
             };
             let mut words = package.split(' ');
-            let (Some(name), Some(version)) = (words.next(), words.next().and_then(|word| word.strip_prefix('v'))) else {
+            let (Some(name), Some(version)) = (words.next(), words.next().and_then(|word| word.strip_prefix('v')))
+            else {
                 return Err(bad());
             };
             let id = format!("{name}@{version}");
@@ -154,4 +155,55 @@ fn checksums(lock: &str) -> BTreeMap<(&str, &str), String> {
         all.insert((field("name"), field("version")), identity);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fingerprint::packages::{Packages, PackagesError};
+
+    const LOCK: &str = r#"
+version = 4
+
+[[package]]
+name = "own"
+version = "0.1.0"
+dependencies = ["md-5"]
+
+[[package]]
+name = "md-5"
+version = "0.11.0"
+source = "registry+https://example.org/index"
+checksum = "aa"
+
+[[package]]
+name = "digest"
+version = "0.11.3"
+source = "git+https://example.org/digest#0123abcd"
+"#;
+
+    #[test]
+    fn a_tree_becomes_packages() {
+        let tree = "0own v0.1.0 (/somewhere)|own|default\n1md-5 v0.11.0|md5|default,std\n2digest v0.11.3 (https://example.org/digest#0123abcd)|digest|\n1digest v0.11.3 (proc-macro)|digest|alloc (*)\n";
+        let all = Packages::parse(tree, LOCK, "").unwrap();
+        assert_eq!(all.externs["md5"], "md-5@0.11.0");
+        assert_eq!(all.packages.len(), 2);
+        let md5 = &all.packages["md-5@0.11.0"];
+        assert_eq!(md5.ingredient(), "0.11.0 [default,std] sha256:aa");
+        assert!(md5.dependencies.contains("digest@0.11.3"));
+        let digest = &all.packages["digest@0.11.3"];
+        assert_eq!(digest.ingredient(), "0.11.3 [alloc] git+https://example.org/digest#0123abcd");
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_refused() {
+        let parse = |tree: &str, manifest: &str| Packages::parse(tree, LOCK, manifest).unwrap_err();
+        let path = parse("0own v0.1.0|own|\n1local v0.1.0 (/x)|local|\n", "");
+        assert!(matches!(path, PackagesError::NoChecksum { package } if package == "local@0.1.0"));
+        let renamed =
+            parse("", "[package]\nname = \"own\"\n[dependencies]\nx = { version = \"1\", package = \"y\" }\n");
+        assert!(matches!(renamed, PackagesError::Renamed { line: 4 }));
+        assert!(matches!(parse("own v1|own|", ""), PackagesError::Tree { line: 1, .. }));
+        assert!(matches!(parse("3own v1|own|", ""), PackagesError::Tree { line: 1, .. }));
+        assert!(matches!(parse("0own|own|", ""), PackagesError::Tree { line: 1, .. }));
+    }
 }

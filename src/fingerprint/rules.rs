@@ -1,8 +1,8 @@
 //! The import rules without which a closure would miss code (house style, rules 1, 6 and 7), checked in one file.
 //! Knows no other file.
 
+use crate::fingerprint::cuts::{is_test, item_attrs};
 use crate::fingerprint::names::{Names, Path};
-use crate::fingerprint::tokens::{is_test, item_attrs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -123,7 +123,8 @@ impl Check<'_> {
         let line = item.span().start().line;
         if !matches!(item.vis, syn::Visibility::Inherited) {
             // The one way to import a `macro_rules!` by path is to re-export it under its own name where it stands.
-            let own_macro = matches!(&item.tree, UseTree::Name(name) if self.names.macros.contains(&name.ident.to_string()));
+            let own_macro =
+                matches!(&item.tree, UseTree::Name(name) if self.names.macros.contains(&name.ident.to_string()));
             if !own_macro {
                 let tree = &item.tree;
                 self.report(line, Rule::ReExport, &quote::quote!(#tree).to_string().replace(' ', ""));
@@ -163,7 +164,9 @@ impl Check<'_> {
         let here = homes.iter().any(|(_, home)| *home == Home::Here);
         if !here && let Some((name, _)) = homes.iter().find(|(_, home)| *home == Home::OtherFile) {
             let what = match &item.trait_ {
-                Some((path, _)) => format!("impl {} for {name}", path.segments.last().expect("a path has segments").ident),
+                Some((path, _)) => {
+                    format!("impl {} for {name}", path.segments.last().expect("a path has segments").ident)
+                }
                 None => format!("impl {name}"),
             };
             self.report(item.span().start().line, Rule::ThirdFileImpl, &what);
@@ -194,10 +197,56 @@ impl Check<'_> {
 
 /// Types and traits that need no import.
 const BUILT_IN: &[&str] = &[
-    "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
-    "f64", "String", "Vec", "Box", "Option", "Result", "Drop", "Fn", "FnMut", "FnOnce", "Clone", "Copy", "Send", "Sync",
-    "Sized", "Default", "Eq", "PartialEq", "Ord", "PartialOrd", "From", "Into", "TryFrom", "TryInto", "AsRef", "AsMut",
-    "Iterator", "IntoIterator", "FromIterator", "Extend", "ToString", "ToOwned", "DoubleEndedIterator", "ExactSizeIterator",
+    "bool",
+    "char",
+    "str",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "f32",
+    "f64",
+    "String",
+    "Vec",
+    "Box",
+    "Option",
+    "Result",
+    "Drop",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "Clone",
+    "Copy",
+    "Send",
+    "Sync",
+    "Sized",
+    "Default",
+    "Eq",
+    "PartialEq",
+    "Ord",
+    "PartialOrd",
+    "From",
+    "Into",
+    "TryFrom",
+    "TryInto",
+    "AsRef",
+    "AsMut",
+    "Iterator",
+    "IntoIterator",
+    "FromIterator",
+    "Extend",
+    "ToString",
+    "ToOwned",
+    "DoubleEndedIterator",
+    "ExactSizeIterator",
 ];
 
 /// Heads of all paths in a type or a trait, generic arguments included.
@@ -233,5 +282,66 @@ impl<'a> Visit<'a> for Check<'_> {
             _ => syn::visit::visit_item(self, item),
         }
         self.in_test = outer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fingerprint::rules::Rule;
+    use crate::fingerprint::scan::scan;
+
+    /// Rules broken by a text that stands in `ops/conv.rs`, with their lines.
+    fn broken(text: &str) -> Vec<(usize, Rule)> {
+        scan("ops/conv.rs", text.as_bytes()).violations.iter().map(|v| (v.line, v.rule)).collect()
+    }
+
+    #[test]
+    fn imports_end_at_the_defining_file() {
+        assert_eq!(broken("\npub use crate::a::B;"), [(2, Rule::ReExport)]);
+        assert_eq!(broken("pub(crate) use crate::a::B;"), [(1, Rule::ReExport)]);
+        assert_eq!(broken("use crate::a::{B,\n c::*};"), [(1, Rule::Glob)]);
+        assert_eq!(broken("#[cfg(test)] mod tests { use super::*; }"), [(1, Rule::Glob)]);
+        assert_eq!(broken("fn f() { use rayon::prelude::*; }"), [(1, Rule::Glob)]);
+        assert_eq!(broken("use crate::prelude::B;"), [(1, Rule::Prelude)]);
+        assert_eq!(broken("mod prelude { }"), [(1, Rule::Prelude)]);
+        assert_eq!(broken("use crate::a::B; use rayon::iter::ParallelIterator;"), []);
+        let file = scan("nn/prelude.rs", b"");
+        assert_eq!(file.violations[0].rule, Rule::Prelude);
+    }
+
+    #[test]
+    fn files_have_one_name_and_macros_come_by_path() {
+        assert_eq!(broken("#[path = \"x.rs\"] mod y;"), [(1, Rule::PathAttribute)]);
+        assert_eq!(broken("#[macro_export] macro_rules! m { () => {} }"), [(1, Rule::TextualMacro)]);
+        assert_eq!(broken("#[macro_use] mod a;"), [(1, Rule::TextualMacro)]);
+        assert_eq!(broken("fn f() {\n g!(1) }"), [(2, Rule::TextualMacro)]);
+        assert_eq!(broken("macro_rules! m { () => {} } pub(crate) use m; fn f() { m!() }"), []);
+        assert_eq!(broken("use crate::a::m; fn f() { m!(); crate::b::n!(); assert!(!(1 > 2)); if !(a) {} }"), []);
+        assert_eq!(broken("#[cfg(test)] mod tests { fn f() { g!(1) } }"), []);
+    }
+
+    #[test]
+    fn impls_stand_with_the_trait_or_the_type() {
+        let head = "use crate::a::{Trait, Type}; use std::fmt;";
+        let one = |text: &str| broken(&format!("{head}\n{text}"));
+        assert_eq!(one("impl Trait for Type {}"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("impl crate::b::Trait for Vec<f32> {}"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("impl<T: Copy> Trait for T {}"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("impl fmt::Display for Type {}"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("impl Type { fn f() {} }"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("fn f() { impl From<std::io::Error> for Type {} }"), [(2, Rule::ThirdFileImpl)]);
+        assert_eq!(one("mod inner { use crate::a::Other; impl Trait for Other {} }"), [(2, Rule::ThirdFileImpl)][..]);
+        assert_eq!(one("struct S; impl Trait for S {} impl fmt::Display for S {} impl S {}"), []);
+        assert_eq!(one("trait Own {} impl Own for Type {} impl<T> Own for T {}"), []);
+        assert_eq!(one("struct E; impl From<E> for Type {} impl Trait for Vec<E> {}"), []);
+        assert_eq!(one("struct S; mod inner { use super::S; impl S {} } impl Trait for self::inner::T {}"), []);
+        assert_eq!(one("#[cfg(test)] mod tests { impl Trait for Type {} }"), []);
+    }
+
+    #[test]
+    fn includes_name_their_file() {
+        assert_eq!(broken("const A: &str = include_str!(concat!(\"a\", \"b\"));"), [(1, Rule::ComputedInclude)]);
+        assert_eq!(broken("const A: &[u8] = include_bytes!(\"../../kernels/a.cu\");"), []);
+        assert_eq!(broken("fn f( {"), [(1, Rule::Unparsed)]);
     }
 }

@@ -1,9 +1,10 @@
 //! One source file to what cache keys must know of it. Knows no other file: names stay names, resolved in `closure`.
 
 use crate::digest::Digest;
+use crate::fingerprint::cuts::{Cuts, is_punct};
 use crate::fingerprint::names::{Names, Path};
 use crate::fingerprint::rules::{Rule, Violation, check};
-use crate::fingerprint::tokens::{Cuts, digest, is_punct};
+use crate::fingerprint::tokens::digest;
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
@@ -143,4 +144,49 @@ fn beside(path: &str, file: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::Digest;
+    use crate::fingerprint::scan::{module, scan};
+
+    fn includes(path: &str, text: &str) -> Vec<String> {
+        scan(path, text.as_bytes()).includes.into_iter().collect()
+    }
+
+    #[test]
+    fn includes_are_relative_to_src() {
+        assert_eq!(
+            includes("ops/conv/cuda.rs", "const K: &str = include_str!(\"../../../kernels/conv.cu\");"),
+            ["../kernels/conv.cu"]
+        );
+        assert_eq!(includes("ops/a.rs", "fn f() { g(&[include_bytes!(\"./b.bin\")]) }"), ["ops/b.bin"]);
+        assert_eq!(includes("ops/a.rs", "include!(\"table.rs\");"), ["ops/table.rs"]);
+        let compiled = "const K: &[u8] = include_bytes!(concat!(env!(\"OUT_DIR\"), \"/conv.cubin\"));";
+        assert_eq!(includes("ops/conv/cuda.rs", compiled), ["../kernels/conv.cu"]);
+        assert_eq!(
+            includes("../kernels/conv.cu", "#include <math.h>\n# include \"warp.cuh\"\n//"),
+            ["../kernels/warp.cuh"]
+        );
+        assert_eq!(includes("a.rs", "#[cfg(test)] const X: &str = include_str!(\"x\");"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn other_files_and_broken_ones_count_by_bytes() {
+        assert_eq!(scan("../kernels/a.cu", b"// x").code, Digest::of("// x"));
+        let broken = scan("a.rs", b"fn f( {");
+        assert_eq!((broken.parsed, broken.code), (false, Digest::of("fn f( {")));
+        assert!(!scan("a.rs", b"\xff").parsed);
+        assert!(scan("a.rs", "\u{feff}fn f() {}".as_bytes()).parsed);
+    }
+
+    #[test]
+    fn files_have_modules() {
+        let text = |path| module(path).map(|module| module.join("::"));
+        assert_eq!(text("ops/conv/mod.rs").as_deref(), Some("crate::ops::conv"));
+        assert_eq!(text("ops/conv/cpu.rs").as_deref(), Some("crate::ops::conv::cpu"));
+        assert_eq!(text("lib.rs").as_deref(), Some("crate"));
+        assert_eq!(text("../kernels/a.cu"), None);
+    }
 }

@@ -50,7 +50,9 @@ impl Code {
 
 /// A code root that is no source file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("code root `{0}` is not a source file of this build: roots are paths relative to src/, such as `stages/retrain.rs`")]
+#[error(
+    "code root `{0}` is not a source file of this build: roots are paths relative to src/, such as `stages/retrain.rs`"
+)]
 pub struct UnknownRoot(pub String);
 
 impl Table {

@@ -1,177 +1,12 @@
-//! A Rust file to the digest of its meaning: tokens without comments, docs, lints and test code, and without what
-//! rustfmt moves. Knows no names and no other file.
+//! A Rust file to the digest of its meaning: its tokens in one form, whatever the layout. Knows no names.
 //!
-//! Left out: comments and doc attributes; lint attributes; whatever `#[cfg(test)]` or `#[test]` removes; `mod x;` (a table
-//! of files is not code); the spacing of tokens. Brought to one form: the order and grouping of `use`; trailing commas;
-//! the braces around a match arm or closure that is a single expression.
+//! Comments, docs, lints, tests and `mod x;` are cut. Brought to one form are what rustfmt changes: spacing, the order and
+//! grouping of `use`, trailing commas, and the braces around a match arm or closure that is a single expression.
 
 use crate::digest::{Digest, Hasher};
+use crate::fingerprint::cuts::{Cuts, is_punct, is_test, range};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
-use quote::ToTokens;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::ops::Range;
-use syn::spanned::Spanned;
-use syn::visit::Visit;
-use syn::{Attribute, UseTree};
-
-/// Stretches of a file that are not taken as they stand, by byte position. Made once per file, from its syntax tree.
-#[derive(Default)]
-pub struct Cuts {
-    /// Start of a removed stretch, to its end and, for a `use`, its leaves.
-    removed: BTreeMap<usize, (usize, Vec<String>)>,
-    /// Starts of blocks that are only braces around one expression.
-    unwrapped: BTreeSet<usize>,
-    /// Starts of match arms.
-    arms: BTreeSet<usize>,
-    /// Positions of the commas after match arms.
-    commas: BTreeSet<usize>,
-}
-
-impl Cuts {
-    pub fn of(file: &syn::File) -> Self {
-        let mut cuts = Cuts::default();
-        if is_test(&file.attrs) {
-            cuts.removed.insert(0, (usize::MAX, Vec::new()));
-        } else {
-            cuts.visit_file(file);
-        }
-        cuts
-    }
-
-    /// The tokens of one level without the removed ones and without ignored attributes, and the leaves of its `use` items.
-    pub fn visible(&self, stream: TokenStream) -> (Vec<TokenTree>, Vec<String>) {
-        let mut tokens: Vec<TokenTree> = Vec::new();
-        let mut leaves = Vec::new();
-        let mut source = stream.into_iter().peekable();
-        while let Some(token) = source.next() {
-            let start = range(&token).start;
-            let removed = match self.removed.first_key_value() {
-                Some((0, (usize::MAX, _))) => return (Vec::new(), Vec::new()),
-                _ => self.removed.get(&start),
-            };
-            if let Some((end, uses)) = removed {
-                leaves.extend(uses.iter().cloned());
-                while source.next_if(|next| range(next).start < *end).is_some() {}
-                // The comma of a removed field or variant goes with it; a `use` or `mod` has none.
-                source.next_if(|next| is_punct(next, ','));
-                continue;
-            }
-            if is_punct(&token, '#') {
-                let mut ahead = source.clone();
-                let inner = ahead.next_if(|next| is_punct(next, '!')).is_some();
-                if let Some(TokenTree::Group(group)) = ahead.peek()
-                    && group.delimiter() == Delimiter::Bracket
-                    && is_ignored(group.stream())
-                {
-                    source.next();
-                    if inner {
-                        source.next();
-                    }
-                    continue;
-                }
-            }
-            tokens.push(token);
-        }
-        leaves.sort();
-        (tokens, leaves)
-    }
-
-    fn remove(&mut self, node: &impl Spanned, leaves: Vec<String>) {
-        let range = node.span().byte_range();
-        self.removed.insert(range.start, (range.end, leaves));
-    }
-
-    fn unwrap_block(&mut self, body: &syn::Expr) {
-        if let syn::Expr::Block(block) = body
-            && block.label.is_none()
-            && block.attrs.is_empty()
-            && let [syn::Stmt::Expr(_, None)] = block.block.stmts.as_slice()
-        {
-            self.unwrapped.insert(block.block.brace_token.span.open().byte_range().start);
-        }
-    }
-}
-
-impl<'a> Visit<'a> for Cuts {
-    fn visit_item(&mut self, item: &'a syn::Item) {
-        match item {
-            _ if is_test(item_attrs(item)) => self.remove(item, Vec::new()),
-            syn::Item::Use(item) => {
-                let leaves = use_leaves(item);
-                self.remove(item, leaves);
-            }
-            syn::Item::Mod(module) if module.content.is_none() => self.remove(item, Vec::new()),
-            _ => syn::visit::visit_item(self, item),
-        }
-    }
-
-    fn visit_impl_item(&mut self, item: &'a syn::ImplItem) {
-        let attrs = match item {
-            syn::ImplItem::Const(item) => &item.attrs,
-            syn::ImplItem::Fn(item) => &item.attrs,
-            syn::ImplItem::Type(item) => &item.attrs,
-            syn::ImplItem::Macro(item) => &item.attrs,
-            _ => return syn::visit::visit_impl_item(self, item),
-        };
-        if is_test(attrs) { self.remove(item, Vec::new()) } else { syn::visit::visit_impl_item(self, item) }
-    }
-
-    fn visit_trait_item(&mut self, item: &'a syn::TraitItem) {
-        let attrs = match item {
-            syn::TraitItem::Const(item) => &item.attrs,
-            syn::TraitItem::Fn(item) => &item.attrs,
-            syn::TraitItem::Type(item) => &item.attrs,
-            syn::TraitItem::Macro(item) => &item.attrs,
-            _ => return syn::visit::visit_trait_item(self, item),
-        };
-        if is_test(attrs) { self.remove(item, Vec::new()) } else { syn::visit::visit_trait_item(self, item) }
-    }
-
-    fn visit_field(&mut self, field: &'a syn::Field) {
-        if is_test(&field.attrs) { self.remove(field, Vec::new()) } else { syn::visit::visit_field(self, field) }
-    }
-
-    fn visit_field_value(&mut self, field: &'a syn::FieldValue) {
-        if is_test(&field.attrs) { self.remove(field, Vec::new()) } else { syn::visit::visit_field_value(self, field) }
-    }
-
-    fn visit_variant(&mut self, variant: &'a syn::Variant) {
-        if is_test(&variant.attrs) { self.remove(variant, Vec::new()) } else { syn::visit::visit_variant(self, variant) }
-    }
-
-    fn visit_arm(&mut self, arm: &'a syn::Arm) {
-        if is_test(&arm.attrs) {
-            return self.remove(arm, Vec::new());
-        }
-        let start = arm.attrs.iter().find(|a| !is_ignored(attr_tokens(a))).map_or(arm.pat.span(), |a| a.span());
-        self.arms.insert(start.byte_range().start);
-        if let Some(comma) = &arm.comma {
-            self.commas.insert(comma.span().byte_range().start);
-        }
-        self.unwrap_block(&arm.body);
-        syn::visit::visit_arm(self, arm);
-    }
-
-    fn visit_expr_closure(&mut self, closure: &'a syn::ExprClosure) {
-        if matches!(closure.output, syn::ReturnType::Default) {
-            self.unwrap_block(&closure.body);
-        }
-        syn::visit::visit_expr_closure(self, closure);
-    }
-
-    fn visit_stmt(&mut self, statement: &'a syn::Stmt) {
-        let attrs = match statement {
-            syn::Stmt::Local(local) => local.attrs.as_slice(),
-            syn::Stmt::Macro(call) => call.attrs.as_slice(),
-            syn::Stmt::Expr(syn::Expr::Block(block), _) => block.attrs.as_slice(),
-            syn::Stmt::Expr(syn::Expr::Call(call), _) => call.attrs.as_slice(),
-            syn::Stmt::Expr(syn::Expr::MethodCall(call), _) => call.attrs.as_slice(),
-            _ => &[],
-        };
-        if is_test(attrs) { self.remove(statement, Vec::new()) } else { syn::visit::visit_stmt(self, statement) }
-    }
-}
 
 /// The digest of what is left of a file.
 pub fn digest(file: &syn::File, stream: TokenStream, cuts: &Cuts) -> Digest {
@@ -273,115 +108,111 @@ fn is_call(before: &[TokenTree]) -> bool {
     }
 }
 
-fn range(token: &TokenTree) -> Range<usize> {
-    match token {
-        // For doc comments every token carries the span of the comment, so starts agree with those of syn.
-        TokenTree::Group(group) => group.span().byte_range(),
-        other => other.span().byte_range(),
+#[cfg(test)]
+mod tests {
+    use crate::digest::Digest;
+    use crate::fingerprint::scan::scan;
+
+    fn code(text: &str) -> Digest {
+        let scan = scan("a.rs", text.as_bytes());
+        assert!(scan.parsed, "not Rust: {text}");
+        scan.code
     }
-}
 
-pub fn is_punct(token: &TokenTree, char: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
-}
-
-/// The inside of `#[…]`.
-fn attr_tokens(attribute: &Attribute) -> TokenStream {
-    attribute.meta.to_token_stream()
-}
-
-/// Whether the inside of an attribute cannot change what the program computes: docs, lints and formatting.
-fn is_ignored(inside: TokenStream) -> bool {
-    const IGNORED: &[&str] = &[
-        "doc", "allow", "warn", "deny", "forbid", "expect", "must_use", "deprecated", "rustfmt", "clippy", "diagnostic",
-    ];
-    let mut tokens = inside.into_iter();
-    match (tokens.next(), tokens.next()) {
-        (Some(TokenTree::Ident(name)), _) if IGNORED.contains(&name.to_string().as_str()) => true,
-        (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) if name == "cfg_attr" => {
-            let parts = split(group.stream());
-            let test = parts.first().is_some_and(|condition| is_test_condition(condition.clone()));
-            test || parts.len() > 1 && parts[1..].iter().all(|part| is_ignored(part.clone()))
-        }
-        _ => false,
+    /// Both texts are one program.
+    fn same(a: &str, b: &str) {
+        assert!(code(a) == code(b), "told apart:\n{a}\n---\n{b}");
     }
-}
 
-/// The parts between top-level commas.
-fn split(stream: TokenStream) -> Vec<TokenStream> {
-    let mut parts = vec![Vec::new()];
-    for token in stream {
-        if is_punct(&token, ',') {
-            parts.push(Vec::new());
-        } else {
-            parts.last_mut().expect("never empty").push(token);
-        }
+    /// The texts are two programs.
+    fn different(a: &str, b: &str) {
+        assert!(code(a) != code(b), "not told apart:\n{a}\n---\n{b}");
     }
-    parts.into_iter().filter(|part: &Vec<TokenTree>| !part.is_empty()).map(TokenStream::from_iter).collect()
-}
 
-/// `test`, or `all(…)` with it.
-fn is_test_condition(condition: TokenStream) -> bool {
-    let tokens: Vec<TokenTree> = condition.into_iter().collect();
-    match tokens.as_slice() {
-        [TokenTree::Ident(name)] => name == "test",
-        [TokenTree::Ident(name), TokenTree::Group(group)] => {
-            name == "all" && split(group.stream()).into_iter().any(is_test_condition)
-        }
-        _ => false,
+    #[test]
+    fn comments_docs_and_lints_do_not_count() {
+        let plain = "struct S { a: u8 } fn f() -> u8 { g(|x| x) }";
+        same(plain, "//! Top.\n/// Doc.\nstruct S { /** in */ a: u8 } // end\nfn f() -> u8 { /* why */ g(|x| x) }");
+        same(
+            plain,
+            "#![allow(dead_code)]\n#[doc(hidden)] #[must_use] struct S { #[deprecated] a: u8 } #[expect(x)] fn f() -> u8 { g(|x| x) }",
+        );
+        same(
+            plain,
+            "#[rustfmt::skip] #[clippy::msrv] struct S { a: u8 } #[cfg_attr(x, allow(y), doc = \"z\")] fn f() -> u8 { g(|x| x) }",
+        );
+        same("fn f() { m! { a b } }", "fn f() { m! { /// doc\n a /* b */ b } }");
     }
-}
 
-/// Whether a node exists only in test builds.
-pub fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        syn::Meta::Path(path) => path.is_ident("test") || path.is_ident("bench"),
-        syn::Meta::List(list) => list.path.is_ident("cfg") && is_test_condition(list.tokens.clone()),
-        syn::Meta::NameValue(_) => false,
-    })
-}
-
-pub fn item_attrs(item: &syn::Item) -> &[Attribute] {
-    match item {
-        syn::Item::Const(item) => &item.attrs,
-        syn::Item::Enum(item) => &item.attrs,
-        syn::Item::ExternCrate(item) => &item.attrs,
-        syn::Item::Fn(item) => &item.attrs,
-        syn::Item::ForeignMod(item) => &item.attrs,
-        syn::Item::Impl(item) => &item.attrs,
-        syn::Item::Macro(item) => &item.attrs,
-        syn::Item::Mod(item) => &item.attrs,
-        syn::Item::Static(item) => &item.attrs,
-        syn::Item::Struct(item) => &item.attrs,
-        syn::Item::Trait(item) => &item.attrs,
-        syn::Item::TraitAlias(item) => &item.attrs,
-        syn::Item::Type(item) => &item.attrs,
-        syn::Item::Union(item) => &item.attrs,
-        syn::Item::Use(item) => &item.attrs,
-        _ => &[],
+    #[test]
+    fn attributes_that_act_count() {
+        different("struct S;", "#[derive(Clone)] struct S;");
+        different("struct S { a: u8 }", "struct S { #[serde(default)] a: u8 }");
+        different("fn f() {}", "#[inline] fn f() {}");
+        different("fn f() {}", "#[cfg(feature = \"x\")] fn f() {}");
+        different("fn f() {}", "#[cfg_attr(feature = \"x\", inline)] fn f() {}");
+        different("fn f() {}", "#[cfg(not(test))] fn f() {}");
+        different("fn f() {}", "#[cfg(any(test, feature = \"x\"))] fn f() {}");
     }
-}
 
-/// One line per imported name, whatever the grouping.
-fn use_leaves(item: &syn::ItemUse) -> Vec<String> {
-    let mut head = String::new();
-    for attribute in item.attrs.iter().filter(|a| !is_ignored(attr_tokens(a))) {
-        head += &attribute.to_token_stream().to_string();
+    #[test]
+    fn test_code_does_not_count() {
+        let plain = "struct S { b: u8 } enum E { B } fn f(x: u8) { match x { _ => 1 }; }";
+        same(
+            plain,
+            "struct S { #[cfg(test)] a: u8, b: u8 } enum E { #[cfg(test)] A(u8), B } fn f(x: u8) { match x { #[cfg(test)] 7 => 0, _ => 1 }; }",
+        );
+        same(plain, &format!("{plain} #[cfg(test)] mod tests {{ #[test] fn t() {{ super::f(2) }} }}"));
+        same(
+            plain,
+            &format!(
+                "#[cfg(test)] use a::b; #[cfg(all(unix, test))] const C: u8 = {{ 1 }}; {plain} #[test] fn t() {{}}"
+            ),
+        );
+        same("fn f() { a(); }", "fn f() { #[cfg(test)] let x = 1; a(); #[cfg(test)] println!(); }");
+        same("impl S { fn a() {} }", "impl S { fn a() {} #[cfg(test)] fn b() {} }");
+        same("struct S;", "#[cfg_attr(test, derive(Debug))] struct S;");
+        same("", "#![cfg(test)] fn f() {}");
+        same("mod a;", "mod b; #[cfg(test)] mod tests;");
+        different(plain, &plain.replace("=> 1", "=> 2"));
     }
-    head += &item.vis.to_token_stream().to_string();
-    head += if item.leading_colon.is_some() { " ::" } else { " " };
-    let mut leaves = Vec::new();
-    flatten(&item.tree, head, &mut leaves);
-    leaves
-}
 
-fn flatten(tree: &UseTree, head: String, leaves: &mut Vec<String>) {
-    match tree {
-        UseTree::Path(path) => flatten(&path.tree, format!("{head}{}::", path.ident), leaves),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| flatten(tree, head.clone(), leaves)),
-        UseTree::Name(name) => leaves.push(format!("{head}{}", name.ident)),
-        UseTree::Rename(rename) => leaves.push(format!("{head}{} as {}", rename.ident, rename.rename)),
-        UseTree::Glob(_) => leaves.push(format!("{head}*")),
-        _ => leaves.push(format!("{head}{}", tree.to_token_stream())),
+    #[test]
+    fn layout_does_not_count() {
+        same(
+            "fn f(a: u8, b: Vec<Vec<u8>>) { g(a, b) }",
+            "fn f(\n  a : u8,\n  b : Vec<Vec<u8> >,\n)\n{\n  g(\n a,\n b,\n )\n}",
+        );
+        same("use a::{b, c as d}; use e::f;", "use e::f;\nuse a::{\n  c as d,\n  b,\n};");
+        same("use a::b; use a::c;", "use a::{c, b};");
+        same("fn f(x: T) { match x { A => a(), B => b(), } }", "fn f(x: T) { match x { A => { a() } B => { b() }, } }");
+        same("fn f() { g(|x| x + 1) }", "fn f() { g(|x| { x + 1 }) }");
+        same("fn f<T>() where T: A { }", "fn f<T,>()\nwhere\n    T: A,\n{\n}");
+        same(
+            "fn f() { let x=-1; let v = vec![1,2]; a(x)?(y) }",
+            "fn f() { let x = - 1; let v = vec![ 1, 2, ]; a(x,)?(y,) }",
+        );
+        same(
+            "struct S { a: u8 } #[derive(A, B)] struct T(u8, u8);",
+            "struct S { a: u8, } #[derive(A, B,)] struct T(u8, u8,);",
+        );
+    }
+
+    #[test]
+    fn what_layout_cannot_do_counts() {
+        different("fn f() { (x) }", "fn f() { (x,) }");
+        different("fn f() -> (u8,) { g() }", "fn f() -> (u8) { g() }");
+        different("fn f() { a && b }", "fn f() { a & b }");
+        different("fn f() { a(&&b) }", "fn f() { a(&b) }");
+        different("fn f() { 1.0 }", "fn f() { 2.0 }");
+        different("fn f() { \"a b\" }", "fn f() { \"ab\" }");
+        different("fn f() { a; b }", "fn f() { b; a }");
+        different("fn f() { a }", "fn f() { a; }");
+        different("fn f() { m!(ab) }", "fn f() { m!(a b) }");
+        different("fn f(x: T) { match x { A => { a(); } _ => {} } }", "fn f(x: T) { match x { A => a(), _ => {} } }");
+        different("use a::b;", "use a::b as c;");
+        different("use a::b;", "use ::a::b;");
+        different("fn f() { use a::g; g() } fn h() { }", "fn f() { g() } fn h() { use a::g; }");
+        different("fn f(x: T) { match x { A => a, B => b } }", "fn f(x: T) { match x { B => a, A => b } }");
     }
 }

@@ -8,3 +8,5 @@ mod store;
 mod manifest;
 
 fn main() {}
+
+mod closures;
