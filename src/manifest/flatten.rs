@@ -125,6 +125,10 @@ impl<'a, 'v> Flattener<'a, 'v> {
                 let message = format!("`{key}` does not fit");
                 let mut one = Diagnostic::at(self.source, misfit.span, message).label(misfit.expected);
                 one.help = misfit.help;
+                match self.words.doc(&key) {
+                    "" => {}
+                    doc => one.help.push(format!("`{key}`: {doc}")),
+                }
                 self.found.push(one);
             }
         }

@@ -11,7 +11,7 @@ pub struct Words<'v> {
     pub built_in: usize,
     pub methods: &'v [MethodWord],
     pub switches: &'v [Switch],
-    rules: BTreeMap<&'v str, Rule<'v>>,
+    rules: BTreeMap<&'v str, (Rule<'v>, &'v str)>,
     /// Every proper prefix of a setting's key: these are tables.
     prefixes: BTreeSet<&'v str>,
 }
@@ -44,10 +44,10 @@ impl<'v> Words<'v> {
     pub fn new(vocabulary: &'v Vocabulary) -> Self {
         let mut rules = BTreeMap::new();
         for switch in &vocabulary.switches {
-            rules.insert(switch.key, Rule::Switch(switch));
+            rules.insert(switch.key, (Rule::Switch(switch), switch.doc));
         }
         for setting in &vocabulary.settings {
-            rules.insert(setting.key, Rule::Kind(&setting.kind));
+            rules.insert(setting.key, (Rule::Kind(&setting.kind), setting.doc));
         }
         let mut prefixes = BTreeSet::new();
         for key in rules.keys() {
@@ -73,11 +73,16 @@ impl<'v> Words<'v> {
     }
 
     pub fn rule(&self, key: &str) -> Option<Rule<'v>> {
-        self.rules.get(key).copied()
+        self.rules.get(key).map(|(rule, _)| *rule)
+    }
+
+    /// The sentence that explains a setting; empty where it has none.
+    pub fn doc(&self, key: &str) -> &'v str {
+        self.rules.get(key).map_or("", |(_, doc)| doc)
     }
 
     pub fn settings(&self) -> impl Iterator<Item = (&'v str, Rule<'v>)> {
-        self.rules.iter().map(|(key, rule)| (*key, *rule))
+        self.rules.iter().map(|(key, (rule, _))| (*key, *rule))
     }
 
     /// Settings whose key starts with `prefix` and a dot.
