@@ -9,6 +9,7 @@ pub mod cli;
 pub mod data;
 pub mod digest;
 pub mod execute;
+pub mod fidelity;
 pub mod fingerprint;
 pub mod manifest;
 pub mod metrics;

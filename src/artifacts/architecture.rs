@@ -27,8 +27,7 @@ impl Architecture {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let found: Architecture =
-            serde_json::from_slice(bytes).map_err(|e| format!("{ARCHITECTURE_FILE}: {e}"))?;
+        let found: Architecture = serde_json::from_slice(bytes).map_err(|e| format!("{ARCHITECTURE_FILE}: {e}"))?;
         if found.format != ARCHITECTURE_FORMAT {
             let (found, expected) = (found.format, ARCHITECTURE_FORMAT);
             return Err(format!("{ARCHITECTURE_FILE}: format {expected} was expected, found {found}"));

@@ -72,9 +72,8 @@ impl ParameterSet {
 
     /// Takes saved arrays over, in any order; names and shapes must be exactly those of this set.
     pub fn load(&self, saved: &[Saved]) -> std::result::Result<(), LoadError> {
-        let find = |name: &str| {
-            saved.iter().find(|s| s.name == name).ok_or_else(|| LoadError::Missing(name.to_string()))
-        };
+        let find =
+            |name: &str| saved.iter().find(|s| s.name == name).ok_or_else(|| LoadError::Missing(name.to_string()));
         let check = |found: &Saved, expected: &[usize]| {
             if found.shape == expected && found.values.len() == expected.iter().product::<usize>() {
                 return Ok(());
@@ -82,9 +81,8 @@ impl ParameterSet {
             let (name, found) = (found.name.clone(), found.shape.clone());
             Err(LoadError::Shape { name, expected: expected.to_vec(), found })
         };
-        let known = |name: &str| {
-            self.parameters.iter().any(|p| p.name == name) || self.buffers.iter().any(|b| b.name == name)
-        };
+        let known =
+            |name: &str| self.parameters.iter().any(|p| p.name == name) || self.buffers.iter().any(|b| b.name == name);
         if let Some(extra) = saved.iter().find(|s| !known(&s.name)) {
             return Err(LoadError::Extra(extra.name.clone()));
         }

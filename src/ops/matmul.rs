@@ -71,16 +71,14 @@ mod tests {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]; // 2 x 3
         let b = [1.0, 0.0, 2.0, 1.0, 0.0, 3.0]; // 3 x 2
         let mut out = [10.0; 4];
-        let (left, right) =
-            (Matrix { values: &a, rows: 3, columns: 1 }, Matrix { values: &b, rows: 2, columns: 1 });
+        let (left, right) = (Matrix { values: &a, rows: 3, columns: 1 }, Matrix { values: &b, rows: 2, columns: 1 });
         multiply(2, 2, 3, left, right, &mut out, 2, false);
         assert_eq!(out, [5.0, 11.0, 14.0, 23.0]);
         multiply(2, 2, 3, left, right, &mut out, 2, true);
         assert_eq!(out, [10.0, 22.0, 28.0, 46.0]);
         // aᵀ (3 x 2) times the left column block of b, read through strides
         let mut out = [0.0; 6];
-        let (left, right) =
-            (Matrix { values: &a, rows: 1, columns: 3 }, Matrix { values: &b, rows: 2, columns: 1 });
+        let (left, right) = (Matrix { values: &a, rows: 1, columns: 3 }, Matrix { values: &b, rows: 2, columns: 1 });
         multiply(3, 2, 2, left, right, &mut out, 2, false);
         assert_eq!(out, [9.0, 4.0, 12.0, 5.0, 15.0, 6.0]);
     }

@@ -29,8 +29,7 @@ impl Sgd {
     /// g ← gradient + decay·w; v ← momentum·v + g; w ← w − rate·(g + momentum·v), or rate·v without Nesterov.
     /// A parameter without a gradient stays as it is.
     pub fn step(&mut self, set: &ParameterSet, gradients: &GradStore, rate: f64) -> Result<()> {
-        let (momentum, decay, rate) =
-            (self.params.momentum as f32, self.params.weight_decay as f32, rate as f32);
+        let (momentum, decay, rate) = (self.params.momentum as f32, self.params.weight_decay as f32, rate as f32);
         for (parameter, velocity) in set.parameters.iter().zip(&mut self.velocities) {
             let Some(gradient) = gradients.get(&parameter.var) else { continue };
             let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
@@ -48,9 +47,7 @@ impl Sgd {
     /// The velocities, named after their parameters.
     pub fn save(&self, set: &ParameterSet) -> Vec<Saved> {
         let pairs = set.parameters.iter().zip(&self.velocities);
-        pairs
-            .map(|(p, v)| Saved { name: p.name.clone(), shape: p.var.dims().to_vec(), values: v.clone() })
-            .collect()
+        pairs.map(|(p, v)| Saved { name: p.name.clone(), shape: p.var.dims().to_vec(), values: v.clone() }).collect()
     }
 
     pub fn load(&mut self, set: &ParameterSet, saved: &[Saved]) -> std::result::Result<(), LoadError> {

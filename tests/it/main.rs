@@ -10,3 +10,6 @@ mod manifest;
 fn main() {}
 
 mod closures;
+mod support;
+mod training;
+mod wrn;

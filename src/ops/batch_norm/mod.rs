@@ -50,8 +50,7 @@ pub fn evaluate(
     let channels = x.dim(1)?;
     let mut shape = vec![1; x.rank()];
     shape[1] = channels;
-    let scale: Vec<f32> =
-        statistics.variance.iter().map(|v| (1.0 / (f64::from(*v) + epsilon).sqrt()) as f32).collect();
+    let scale: Vec<f32> = statistics.variance.iter().map(|v| (1.0 / (f64::from(*v) + epsilon).sqrt()) as f32).collect();
     let mean = Tensor::from_slice(&statistics.mean, channels, x.device())?;
     let scale = (gamma * Tensor::from_vec(scale, channels, x.device())?)?;
     let shift = (beta - (&scale * mean)?)?;
@@ -242,8 +241,7 @@ mod tests {
     fn a_large_mean_does_not_swallow_the_variance() {
         let x: Vec<f32> = (0..64).map(|i| 1e4 + (i % 2) as f32).collect();
         let x = Tensor::from_vec(x, (8, 1, 8), &Device::Cpu).unwrap();
-        let (one, zero) =
-            (Tensor::new(&[1f32], &Device::Cpu).unwrap(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
+        let (one, zero) = (Tensor::new(&[1f32], &Device::Cpu).unwrap(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
         let (y, statistics) = train(&x, &one, &zero, 0.0).unwrap();
         assert_eq!(statistics.mean, [10000.5]);
         assert!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| (v.abs() - 1.0).abs() < 1e-6));

@@ -35,10 +35,8 @@ impl Sizes {
         if channels != inputs || kh * kw == 0 || !fits || op.stride.contains(&0) {
             bail!("conv: input {x:?} does not fit weights {w:?} with {op:?}");
         }
-        let out = [
-            (height + 2 * op.padding[0] - kh) / op.stride[0] + 1,
-            (width + 2 * op.padding[1] - kw) / op.stride[1] + 1,
-        ];
+        let out =
+            [(height + 2 * op.padding[0] - kh) / op.stride[0] + 1, (width + 2 * op.padding[1] - kw) / op.stride[1] + 1];
         let Conv { stride, padding } = op;
         Ok(Sizes { images, inputs, height, width, outputs, kernel: [kh, kw], stride, padding, out })
     }
@@ -201,9 +199,7 @@ fn weight_gradient(s: &Sizes, x: &[f32], g: &[f32]) -> Vec<f32> {
     let gradients = g.par_chunks(per_part * s.outputs * plane);
     parts.par_iter_mut().zip(images.zip(gradients)).for_each(|(part, (images, gradients))| {
         let mut scratch = Vec::new();
-        let pairs = images
-            .chunks_exact(s.inputs * s.height * s.width)
-            .zip(gradients.chunks_exact(s.outputs * plane));
+        let pairs = images.chunks_exact(s.inputs * s.height * s.width).zip(gradients.chunks_exact(s.outputs * plane));
         for (image, g) in pairs {
             for tile in s.tiles() {
                 let positions = (tile.1 - tile.0) * s.out[1];

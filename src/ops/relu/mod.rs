@@ -35,9 +35,7 @@ impl CustomOp1 for Relu {
     }
 
     fn bwd(&self, _x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let dx = values::with(y, |y| {
-            values::with(gradient, |g| Ok(map(y, g, |y, g| if y > 0.0 { g } else { 0.0 })))
-        })?;
+        let dx = values::with(y, |y| values::with(gradient, |g| Ok(map(y, g, |y, g| if y > 0.0 { g } else { 0.0 }))))?;
         Ok(Some(Tensor::from_vec(dx, y.shape(), y.device())?))
     }
 }

@@ -49,10 +49,7 @@ impl Metric for Top1 {
             unit: "%",
             direction: Direction::Lower,
             value,
-            trivial: Trivial {
-                name: "majority class".to_string(),
-                value: error_percent(lucky as u64, all as u64),
-            },
+            trivial: Trivial { name: "majority class".to_string(), value: error_percent(lucky as u64, all as u64) },
             details: BTreeMap::from([("top-1 accuracy".to_string(), 100.0 - value)]),
         })
     }
@@ -67,7 +64,8 @@ mod tests {
     #[test]
     fn counts_over_batches_of_any_size() {
         let mut metric = Top1 { labels: vec![0, 1, 1, 2], majority: 1, seen: 0, correct: 0 };
-        let tensor = |rows: &[[f32; 3]]| Tensor::from_slice(rows.as_flattened(), (rows.len(), 3), &Device::Cpu).unwrap();
+        let tensor =
+            |rows: &[[f32; 3]]| Tensor::from_slice(rows.as_flattened(), (rows.len(), 3), &Device::Cpu).unwrap();
         metric.add(&tensor(&[[2.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 3.0, 1.0]])).unwrap();
         assert!(matches!(metric.finish(), Err(MetricError::Incomplete { expected: 4, found: 3 })));
         metric.add(&tensor(&[[5.0, 5.0, 5.0]])).unwrap();

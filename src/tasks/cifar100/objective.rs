@@ -166,12 +166,12 @@ mod tests {
     use crate::tasks::contract::objective::ObjectiveParams;
     use std::collections::BTreeMap;
 
-    /// `count` images whose pixels are all `pixel(sample)`, of class `sample`.
+    /// `count` images whose pixels are all `pixel(sample)`, of class `sample % 100`.
     fn dataset(count: usize, pixel: impl Fn(usize) -> u8) -> Samples {
         let rows = |start, end| Rows { part: "train".into(), start, end };
         let split = Split { train: rows(0, count), score: rows(0, count) };
         let x = Array::u8(&[count, 3, 32, 32], (0..count).flat_map(|s| vec![pixel(s); 3072]).collect());
-        let labels: Vec<u32> = (0..count as u32).collect();
+        let labels: Vec<u32> = (0..count as u32).map(|s| s % 100).collect();
         let part = Part { x, y: Array::u32(&[count], &labels) };
         Samples {
             meta: DatasetMeta {
