@@ -3,7 +3,7 @@
 use crate::manifest::flatten::Assignment;
 use crate::manifest::overrides::Override;
 use crate::manifest::resolve::Settings;
-use crate::manifest::setting::Rule;
+use crate::manifest::words::Rule;
 use crate::manifest::words::Words;
 use crate::stages::entry::Kind;
 use serde_json::Value;

@@ -27,6 +27,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The data lock stands beside the manifest, so that it is committed with it.
+const LOCK_SETTING: &str = "data.lock";
+const LOCK_FILE: &str = "data.lock.toml";
+
 /// No manifest written by people comes near; what is larger is another file (and would be read whole).
 const LARGEST: u64 = 16 << 20;
 
