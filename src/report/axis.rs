@@ -35,8 +35,11 @@ impl Axis {
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough * (1.0 - 1e-9));
         let step = step.unwrap_or(10.0 * power);
-        let two_and_a_half = (step / power - 2.5).abs() < 1e-9;
-        let decimals = (-power.log10().floor()).max(0.0) as usize + usize::from(two_and_a_half);
+        let whole = |digits: &i32| {
+            let shifted = step * 10f64.powi(*digits);
+            (shifted - shifted.round()).abs() < 1e-6 * shifted
+        };
+        let decimals = (0..=12).find(whole).unwrap_or(12) as usize;
         let count = (length / step * (1.0 + 1e-9)).floor() as usize;
         (0..=count).map(|i| 1.0 + step * i as f64).map(|v| (v, label(v, decimals))).collect()
     }
@@ -60,7 +63,12 @@ impl Axis {
 }
 
 fn label(value: f64, decimals: usize) -> String {
-    if value >= 1e6 { format!("{value:.0e}") } else { format!("{value:.decimals$}") }
+    if value < 1e6 {
+        return format!("{value:.decimals$}");
+    }
+    let text = format!("{value:.2e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -75,6 +83,8 @@ mod tests {
     #[test]
     fn ticks_are_round() {
         assert_eq!(labels(4.0, Scale::Linear), ["1.0", "1.5", "2.0", "2.5", "3.0", "3.5", "4.0"]);
+        assert_eq!(labels(1.6, Scale::Linear), ["1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]);
+        assert_eq!(labels(4.0, Scale::Log), labels(4.0, Scale::Linear));
         assert_eq!(labels(9.0, Scale::Linear), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
         assert_eq!(
             labels(3.0, Scale::Linear),

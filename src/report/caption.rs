@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 /// What a table rests on, as (label, text), in a fixed order.
 pub fn conditions(summary: &Summary) -> Vec<(&'static str, String)> {
-    let told = |text: &str| if text.is_empty() { "not stated".to_string() } else { text.to_string() };
+    let published = summary.tasks.iter().all(|task| task.data.iter().all(|data| data == "published"));
+    let untold = if published && summary.published.is_some() { "as published" } else { "not stated" };
+    let told = |text: &str| if text.is_empty() { untold.to_string() } else { text.to_string() };
     let mut conditions = vec![
         ("Coverage", coverage(summary)),
         ("Imputation", imputation(summary)),

@@ -106,7 +106,7 @@ pub fn escape(text: &str) -> String {
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
-            '"' => out.push_str("\\textquotedbl{}"),
+            '"' => out.push_str("''"),
             // A bracket at the start of a row would be taken for the option of the line break before it.
             '[' | ']' => out.push_str(&format!("{{{c}}}")),
             '±' => out.push_str("$\\pm$"),

@@ -13,15 +13,17 @@ const COLOURS: [&str; 7] = ["#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7
 /// Beside the colour, for print in grey and for curves that lie on each other. Six against seven colours: 42 looks.
 const DASHES: [&str; 6] = ["none", "9 4", "3 3", "10 3 2 3", "14 4", "7 3 2 3 2 3"];
 
-const WIDTH: u32 = 760;
+const WIDTH: u32 = 790;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 58.0;
 const PLOT_WIDTH: f64 = 450.0;
 const PLOT_HEIGHT: f64 = 300.0;
+/// The fraction at the upper edge, so that a curve at 1 does not lie on it.
+const HIGHEST: f64 = 1.04;
 /// Height of a legend entry.
 const ENTRY: f64 = 40.0;
 /// Characters of a caption line; at its size about as wide as the picture.
-const CAPTION_WIDTH: usize = 126;
+const CAPTION_WIDTH: usize = 128;
 const CAPTION_LINE: f64 = 14.0;
 /// More steps than this would be a blur of dots.
 const MOST_DOTS: usize = 60;
@@ -121,7 +123,7 @@ fn x(axis: &Axis, tau: f64) -> f64 {
 }
 
 fn y(fraction: f64) -> f64 {
-    TOP + PLOT_HEIGHT * (1.0 - fraction)
+    TOP + PLOT_HEIGHT * (1.0 - fraction / HIGHEST)
 }
 
 /// Grid, axes, ticks and their titles.
@@ -171,7 +173,8 @@ fn step_curve(svg: &mut Svg, axis: &Axis, curve: &Curve, look: usize) {
         ],
     );
     if inside.len() <= MOST_DOTS {
-        for (x, y) in inside {
+        // A curve that starts at 0 has reached nothing there.
+        for (x, y) in inside.into_iter().skip(usize::from(curve.steps[0].fraction == 0.0)) {
             svg.element("circle", &[("cx", &coordinate(x)), ("cy", &coordinate(y)), ("r", "2.8"), ("fill", colour)]);
         }
     }

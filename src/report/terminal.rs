@@ -15,6 +15,9 @@ pub struct Look {
     pub colour: bool,
 }
 
+/// Sentences are never broken into shorter lines.
+const NARROWEST: usize = 30;
+
 /// `report.txt`, 100 characters wide.
 pub fn files(summary: &Summary) -> Vec<File> {
     vec![("report.txt".to_string(), render(summary, Look { width: 100, colour: false }).into_bytes())]
@@ -23,7 +26,7 @@ pub fn files(summary: &Summary) -> Vec<File> {
 pub fn render(summary: &Summary, look: Look) -> String {
     let mut out = String::new();
     let mut section = |title: &str, table: TextTable, under: &str| {
-        let text = wrap(&harmless(under), look.width);
+        let text = wrap(&harmless(under), look.width.max(NARROWEST));
         out.push_str(&format!("{title}\n\n{}\n{text}\n", table.render(look.width, look.colour)));
     };
     let conditions = caption::line(summary);
@@ -45,7 +48,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
     if !summary.notes.is_empty() {
         out.push_str("Notes\n\n");
         for note in &summary.notes {
-            let body = wrap(&harmless(note), look.width.saturating_sub(2).max(1));
+            let body = wrap(&harmless(note), look.width.max(NARROWEST) - 2);
             out.push_str(&format!("- {}\n", body.trim_end().replace('\n', "\n  ")));
         }
     }

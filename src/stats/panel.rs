@@ -20,15 +20,15 @@ pub struct PanelSpec {
     /// Right end of the plotted axis, above 1; by default just beyond the largest ratio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tau_max: Option<f64>,
-    /// By default logarithmic where the axis ends beyond 10.
+    /// By default logarithmic where the axis ends beyond 2.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
 }
 
 /// The right end of the axis where no curve has a ratio above 1.
 const SHORTEST_AXIS: f64 = 2.0;
-/// Beyond this a linear axis hides the left end.
-const LONGEST_LINEAR_AXIS: f64 = 10.0;
+/// Beyond this a linear axis crowds the left end, where most curves cross.
+const LONGEST_LINEAR_AXIS: f64 = 2.5;
 
 /// The paper's four panels (pipeline §8): name, methods, tasks.
 fn paper_panels() -> Vec<PanelSpec> {
@@ -156,4 +156,64 @@ pub fn complaint(specs: &[PanelSpec]) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{axis_end, panels};
+    use crate::artifacts::summary::Scale;
+    use crate::stats::imputation::Imputation;
+    use crate::stats::panel::PanelSpec;
+    use crate::stats::table::{Asked, Table, table};
+
+    #[test]
+    fn the_axis_ends_just_beyond_the_largest_ratio() {
+        assert_eq!(axis_end(1.0), 2.0);
+        assert_eq!(axis_end(3.846), 4.0);
+        assert_eq!(axis_end(1.5), 1.6);
+        assert_eq!(axis_end(90.0), 101.0);
+        for largest in [1.0_f64.next_up(), 1.0 + 1e-9, 1.2, 9.99, 1e15, 1e307, f64::MAX] {
+            let end = axis_end(largest);
+            assert!(end.is_finite() && end > 1.0 && end >= largest, "{largest}: {end}");
+        }
+    }
+
+    fn holes(tasks: &[&str], methods: &[&str]) -> Table {
+        let run = |task: &str, method: &str| Asked { task: task.to_string(), method: method.to_string(), seed: 0 };
+        let asked: Vec<Asked> = tasks.iter().flat_map(|t| methods.iter().map(move |m| run(t, m))).collect();
+        table(&[], None, &asked, &Imputation::None).unwrap()
+    }
+
+    #[test]
+    fn equal_panels_of_the_paper_appear_once() {
+        // Only point tasks: the panel of all ten tasks and the one of point tasks are the same.
+        let (panels, notes) = panels(&holes(&["ninapro"], &["wrn/default", "darts/gaea"]), None);
+        assert_eq!(panels.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["All general methods"]);
+        assert!(panels[0].curves.iter().all(|c| c.steps.len() == 1 && c.steps[0].fraction == 0.0));
+        assert_eq!((panels[0].tau_max, panels[0].scale), (2.0, Scale::Linear));
+        assert!(notes.is_empty());
+    }
+
+    #[test]
+    fn a_wish_is_kept() {
+        let list = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
+        let wish = PanelSpec {
+            name: "mine".to_string(),
+            methods: list(&["darts/gaea", "wrn/default"]),
+            tasks: Vec::new(),
+            tau_max: Some(3.0),
+            scale: Some(Scale::Log),
+        };
+        let nothing = PanelSpec { name: "none".to_string(), methods: list(&["a/b"]), ..wish.clone() };
+        let table = holes(&["ecg", "mine"], &["wrn/default", "darts/gaea", "amber/enas"]);
+        let (panels, notes) = panels(&table, Some(&[wish, nothing]));
+        assert_eq!(panels.len(), 1);
+        // Curves follow the table's order, whatever the order of the wish.
+        assert_eq!(
+            panels[0].curves.iter().map(|c| c.method.as_str()).collect::<Vec<_>>(),
+            ["wrn/default", "darts/gaea"]
+        );
+        assert_eq!((panels[0].tau_max, panels[0].scale, panels[0].tasks.len()), (3.0, Scale::Log, 2));
+        assert_eq!(notes, ["Panel \"none\": not in this run: a/b."]);
+    }
 }

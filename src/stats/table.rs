@@ -361,3 +361,70 @@ fn task(name: &str, measure: Measure, row: &[Cell], scores: &[Score], notes: &mu
 fn ordering(method: &str) -> usize {
     METHOD_ORDER.iter().position(|m| *m == method).unwrap_or(METHOD_ORDER.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+    use crate::artifacts::score::{Direction, SCORE_FORMAT, Score, Trivial};
+    use crate::artifacts::summary::State;
+    use crate::stats::imputation::Imputation;
+    use std::collections::BTreeMap;
+
+    fn score(method: &str, seed: u64, value: f64) -> Score {
+        let (space, algorithm) = method.split_once('/').expect("a method has two parts");
+        Score {
+            format: SCORE_FORMAT,
+            task: "ecg".to_string(),
+            space: space.to_string(),
+            algorithm: algorithm.to_string(),
+            seed,
+            metric: "macro F1".to_string(),
+            unit: String::new(),
+            direction: Direction::Higher,
+            value,
+            trivial: Trivial { name: "majority class".to_string(), value: 0.25 },
+            details: BTreeMap::new(),
+            parameters: 1,
+            test_samples: 1,
+            data: "official".to_string(),
+        }
+    }
+
+    #[test]
+    fn seeds_are_averaged_and_their_spread_kept() {
+        let scores = [score("z/z", 0, 0.5), score("a/a", 2, 0.75), score("a/a", 0, 0.25), score("a/a", 1, 0.5)];
+        let table = table(&scores, None, &[], &Imputation::None).unwrap();
+        assert_eq!(table.methods, ["a/a", "z/z"]);
+        let cell = &table.cells[0];
+        assert_eq!((cell.mean, cell.deviation, cell.error), (Some(0.5), Some(0.25), Some(0.5)));
+        assert_eq!(cell.values.iter().map(|v| v.seed).collect::<Vec<_>>(), [0, 1, 2]);
+        // A tie: both are best, both have the middle rank.
+        assert!(table.cells.iter().all(|c| c.best && c.rank == Some(1.5) && c.state == State::Done));
+        assert_eq!((table.cells[1].deviation, table.notes.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_a_hole_and_is_told() {
+        let scores = [score("a/a", 0, f64::NAN), score("a/a", 1, 0.5), score("b/b", 0, f64::INFINITY)];
+        let table = table(&scores, None, &[], &Imputation::None).unwrap();
+        let states: Vec<_> = table.cells.iter().map(|c| (c.state, c.seeds_done, c.seeds_missing.clone())).collect();
+        assert_eq!(states, [(State::Partial, 1, vec![0]), (State::Missing, 0, vec![0])]);
+        assert_eq!(table.notes.len(), 2);
+        assert!(table.notes[0].starts_with("a/a on ecg, seed 0: the value is not a finite number"));
+    }
+
+    #[test]
+    fn what_makes_a_row_doubtful_is_told() {
+        let mut scores = vec![score("a/a", 0, 0.5), score("b/b", 0, 1.5)];
+        scores[1].data = "embedded:tiny".to_string();
+        scores[1].trivial.value = 0.5;
+        scores[1].metric = "F1".to_string();
+        let table = table(&scores, None, &[], &Imputation::None).unwrap();
+        let told = |text: &str| table.notes.iter().any(|note| note.contains(text));
+        assert!(told("the metric has several names (F1; macro F1)"), "{:?}", table.notes);
+        assert!(told("scored on different data (embedded:tiny, official)"));
+        assert!(told("some errors are negative"));
+        assert!(told("the trivial predictor's value differs"));
+        assert_eq!(table.tasks[0].trivial.as_ref().map(|t| t.value), Some(0.25));
+    }
+}
