@@ -32,6 +32,8 @@ pub struct Expanded {
     pub notes: Vec<String>,
     /// Rules that match nothing, impossible cells, grids without a cell.
     pub errors: Vec<Diagnostic>,
+    /// A cell that was named cannot be: what matches it matches nothing, and is not to blame.
+    pub impossible: bool,
 }
 
 /// All cells of all grids.
@@ -79,7 +81,7 @@ fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, 
     }
     for rule in &grid.include {
         let own = rule.seeds.as_deref().or(own);
-        let mut count = 0;
+        let (mut count, mut all_possible) = (0, true);
         for pair in &rule.pairs {
             let list = match seeds {
                 Seeds::Replaced(seeds) => seeds,
@@ -87,14 +89,18 @@ fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, 
             };
             if !possible(words, pair) {
                 impossible.add(pair);
+                all_possible = false;
                 continue;
             }
             count += list.len();
             out.cells.extend(list.iter().map(|&seed| Place { task: pair.task.item, method: pair.method.item, seed }));
         }
-        out.rule(source, "include", &rule.span, count, "added", seeds);
+        if all_possible || count > 0 {
+            out.rule(source, "include", &rule.span, count, "added", seeds);
+        }
     }
     let named = impossible.report(words, source, grid, out);
+    out.impossible |= named;
     if out.cells.len() == before && !named && matches!(seeds, Seeds::Written(_)) {
         out.errors.push(Diagnostic::at(source, grid.span.clone(), "nothing is left of this grid").help(
             "its cells are all excluded, or not applicable: see `exclude`, and which methods run on which tasks",

@@ -91,8 +91,9 @@ impl Reader<'_, '_> {
         if table.get("seeds").is_some() && rows.iter().any(|row| row.seed.is_some()) {
             self.twice(table, "seeds", "`seed` in `zip`");
         }
-        self.exclusive(table, rows.first().unwrap_or(&axes));
-        let complete = self.complete(node, rows.first().unwrap_or(&axes), "grid");
+        let named = named(&axes, table);
+        self.exclusive(table, &named);
+        let complete = self.complete(node, &named, "grid");
         // An incomplete or wrong grid would only give follow-up errors.
         let good = complete && self.found.len() == before;
         let pairs = if good { self.pairs(&rows) } else { Vec::new() };
@@ -346,6 +347,24 @@ impl Reader<'_, '_> {
                 .help(help),
         );
     }
+}
+
+/// The axes that a grid names, in `zip` or outside of it, even where their values are wrong.
+fn named(outer: &Axes, grid: &Table) -> Axes {
+    let mut axes = outer.clone();
+    if let Some(Datum::Table(zip)) = grid.get("zip").map(|entry| &entry.node.datum) {
+        for entry in &zip.0 {
+            let axis = match entry.key.as_str() {
+                "task" => &mut axes.task,
+                "method" => &mut axes.method,
+                "space" => &mut axes.space,
+                "algorithm" => &mut axes.algorithm,
+                _ => continue,
+            };
+            axis.get_or_insert_default();
+        }
+    }
+    axes
 }
 
 /// The distinct picks of an axis over all rows.
