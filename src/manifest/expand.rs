@@ -16,6 +16,9 @@ pub struct Place {
     pub seed: u64,
 }
 
+/// More cells than anybody has ever run, and few enough to plan in memory.
+const MOST_CELLS: usize = 5_000_000;
+
 /// Which seeds each grid runs.
 pub enum Seeds<'a> {
     /// As the manifest is written: a grid's own, else these.
@@ -32,7 +35,7 @@ pub struct Expanded {
     pub notes: Vec<String>,
     /// Rules that match nothing, impossible cells, grids without a cell.
     pub errors: Vec<Diagnostic>,
-    /// A cell that was named cannot be: what matches it matches nothing, and is not to blame.
+    /// Cells that were named cannot be: a rule that matches only these matches nothing, and is not to blame.
     pub impossible: bool,
 }
 
@@ -50,6 +53,21 @@ pub fn expand(words: &Words<'_>, source: &Arc<Source>, grids: &[Grid], seeds: &S
 fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, out: &mut Expanded) {
     let own = grid.seeds.as_deref();
     let before = out.cells.len();
+    let longest = match seeds {
+        Seeds::Replaced(seeds) => seeds.len(),
+        Seeds::Written(default) => {
+            let included = grid.include.iter().filter_map(|rule| rule.seeds.as_ref()).map(Vec::len).max();
+            own.unwrap_or(default).len().max(included.unwrap_or(0))
+        }
+    };
+    let pairs = grid.pairs.len() + grid.include.iter().map(|rule| rule.pairs.len()).sum::<usize>();
+    if pairs.saturating_mul(longest).saturating_add(before) > MOST_CELLS {
+        let message = format!("{pairs} pairs of task and method with {longest} seeds are too many cells");
+        let one = Diagnostic::at(source, grid.span.clone(), message);
+        out.errors.push(one.help(format!("a manifest has at most {MOST_CELLS} cells; write several manifests")));
+        out.impossible = true;
+        return;
+    }
     let mut impossible = Impossible::default();
     let mut hits = vec![0usize; grid.exclude.len()];
     for pair in &grid.pairs {

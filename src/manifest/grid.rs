@@ -15,6 +15,9 @@ const KEYS: [&str; 8] = ["task", "method", "space", "algorithm", "seeds", "zip",
 const ZIP_KEYS: [&str; 5] = ["task", "space", "algorithm", "method", "seed"];
 const INCLUDE_KEYS: [&str; 5] = ["task", "method", "space", "algorithm", "seed"];
 
+/// Each row of `zip` holds a copy of the other axes.
+const MOST_ROWS: usize = 10_000;
+
 /// One `[[grid]]`, checked but for what depends on seeds.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -157,6 +160,11 @@ impl Reader<'_, '_> {
                 self.wrong(&entry.node, "`zip` pairs lists", "give each axis a list, all of the same length");
                 continue;
             };
+            if nodes.len() > MOST_ROWS {
+                let help = format!("`zip` has at most {MOST_ROWS} rows; write several grids or manifests");
+                self.wrong(&entry.node, &format!("{} rows of `zip` are too many", nodes.len()), &help);
+                continue;
+            }
             let (first, rows) = rows.get_or_insert_with(|| (entry, vec![outer.clone(); nodes.len()]));
             if rows.len() != nodes.len() {
                 self.found.push(
