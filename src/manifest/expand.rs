@@ -16,6 +16,9 @@ pub struct Place {
     pub seed: u64,
 }
 
+/// More cells than anybody has ever run, and few enough to plan in memory.
+const MOST_CELLS: usize = 5_000_000;
+
 /// Which seeds each grid runs.
 pub enum Seeds<'a> {
     /// As the manifest is written: a grid's own, else these.
@@ -32,6 +35,8 @@ pub struct Expanded {
     pub notes: Vec<String>,
     /// Rules that match nothing, impossible cells, grids without a cell.
     pub errors: Vec<Diagnostic>,
+    /// Cells that were named cannot be: a rule that matches only these matches nothing, and is not to blame.
+    pub impossible: bool,
 }
 
 /// All cells of all grids.
@@ -48,6 +53,21 @@ pub fn expand(words: &Words<'_>, source: &Arc<Source>, grids: &[Grid], seeds: &S
 fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, out: &mut Expanded) {
     let own = grid.seeds.as_deref();
     let before = out.cells.len();
+    let longest = match seeds {
+        Seeds::Replaced(seeds) => seeds.len(),
+        Seeds::Written(default) => {
+            let included = grid.include.iter().filter_map(|rule| rule.seeds.as_ref()).map(Vec::len).max();
+            own.unwrap_or(default).len().max(included.unwrap_or(0))
+        }
+    };
+    let pairs = grid.pairs.len() + grid.include.iter().map(|rule| rule.pairs.len()).sum::<usize>();
+    if pairs.saturating_mul(longest).saturating_add(before) > MOST_CELLS {
+        let message = format!("{pairs} pairs of task and method with {longest} seeds are too many cells");
+        let one = Diagnostic::at(source, grid.span.clone(), message);
+        out.errors.push(one.help(format!("a manifest has at most {MOST_CELLS} cells; write several manifests")));
+        out.impossible = true;
+        return;
+    }
     let mut impossible = Impossible::default();
     let mut hits = vec![0usize; grid.exclude.len()];
     for pair in &grid.pairs {
@@ -79,7 +99,7 @@ fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, 
     }
     for rule in &grid.include {
         let own = rule.seeds.as_deref().or(own);
-        let mut count = 0;
+        let (mut count, mut all_possible) = (0, true);
         for pair in &rule.pairs {
             let list = match seeds {
                 Seeds::Replaced(seeds) => seeds,
@@ -87,14 +107,18 @@ fn one(words: &Words<'_>, source: &Arc<Source>, grid: &Grid, seeds: &Seeds<'_>, 
             };
             if !possible(words, pair) {
                 impossible.add(pair);
+                all_possible = false;
                 continue;
             }
             count += list.len();
             out.cells.extend(list.iter().map(|&seed| Place { task: pair.task.item, method: pair.method.item, seed }));
         }
-        out.rule(source, "include", &rule.span, count, "added", seeds);
+        if all_possible || count > 0 {
+            out.rule(source, "include", &rule.span, count, "added", seeds);
+        }
     }
     let named = impossible.report(words, source, grid, out);
+    out.impossible |= named;
     if out.cells.len() == before && !named && matches!(seeds, Seeds::Written(_)) {
         out.errors.push(Diagnostic::at(source, grid.span.clone(), "nothing is left of this grid").help(
             "its cells are all excluded, or not applicable: see `exclude`, and which methods run on which tasks",

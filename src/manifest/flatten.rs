@@ -135,7 +135,19 @@ impl<'a, 'v> Flattener<'a, 'v> {
     }
 
     fn unknown(&mut self, path: &str, entry: &Entry, task: Option<usize>) {
-        let kind = if matches!(entry.node.datum, Datum::Table(_)) && !path.contains('.') { "table" } else { "setting" };
+        if SECTIONS.contains(&path) {
+            self.found.push(
+                Diagnostic::at(self.source, entry.key_span.clone(), format!("`{path}` cannot stand here"))
+                    .help("it stands at the top of a manifest"),
+            );
+            return;
+        }
+        let table = match &entry.node.datum {
+            Datum::Table(_) => true,
+            Datum::List(list) => list.iter().any(|node| matches!(node.datum, Datum::Table(_))),
+            _ => false,
+        };
+        let kind = if table && !path.contains('.') { "table" } else { "setting" };
         let mut one = Diagnostic::at(self.source, entry.key_span.clone(), format!("unknown {kind} `{path}`"));
         one.help = self.remedies(path, task);
         self.found.push(one);

@@ -15,6 +15,9 @@ const KEYS: [&str; 8] = ["task", "method", "space", "algorithm", "seeds", "zip",
 const ZIP_KEYS: [&str; 5] = ["task", "space", "algorithm", "method", "seed"];
 const INCLUDE_KEYS: [&str; 5] = ["task", "method", "space", "algorithm", "seed"];
 
+/// Each row of `zip` holds a copy of the other axes.
+const MOST_ROWS: usize = 10_000;
+
 /// One `[[grid]]`, checked but for what depends on seeds.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -91,8 +94,9 @@ impl Reader<'_, '_> {
         if table.get("seeds").is_some() && rows.iter().any(|row| row.seed.is_some()) {
             self.twice(table, "seeds", "`seed` in `zip`");
         }
-        self.exclusive(table, rows.first().unwrap_or(&axes));
-        let complete = self.complete(node, rows.first().unwrap_or(&axes), "grid");
+        let named = named(&axes, table);
+        self.exclusive(table, &named);
+        let complete = self.complete(node, &named, "grid");
         // An incomplete or wrong grid would only give follow-up errors.
         let good = complete && self.found.len() == before;
         let pairs = if good { self.pairs(&rows) } else { Vec::new() };
@@ -156,6 +160,11 @@ impl Reader<'_, '_> {
                 self.wrong(&entry.node, "`zip` pairs lists", "give each axis a list, all of the same length");
                 continue;
             };
+            if nodes.len() > MOST_ROWS {
+                let help = format!("`zip` has at most {MOST_ROWS} rows; write several grids or manifests");
+                self.wrong(&entry.node, &format!("{} rows of `zip` are too many", nodes.len()), &help);
+                continue;
+            }
             let (first, rows) = rows.get_or_insert_with(|| (entry, vec![outer.clone(); nodes.len()]));
             if rows.len() != nodes.len() {
                 self.found.push(
@@ -346,6 +355,24 @@ impl Reader<'_, '_> {
                 .help(help),
         );
     }
+}
+
+/// The axes that a grid names, in `zip` or outside of it, even where their values are wrong.
+fn named(outer: &Axes, grid: &Table) -> Axes {
+    let mut axes = outer.clone();
+    if let Some(Datum::Table(zip)) = grid.get("zip").map(|entry| &entry.node.datum) {
+        for entry in &zip.0 {
+            let axis = match entry.key.as_str() {
+                "task" => &mut axes.task,
+                "method" => &mut axes.method,
+                "space" => &mut axes.space,
+                "algorithm" => &mut axes.algorithm,
+                _ => continue,
+            };
+            axis.get_or_insert_default();
+        }
+    }
+    axes
 }
 
 /// The distinct picks of an axis over all rows.

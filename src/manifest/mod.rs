@@ -1,8 +1,10 @@
 //! From a TOML manifest to cells and settings: only valid values leave this folder.
+pub mod definition;
 pub mod diagnostic;
 pub mod document;
 pub mod duration;
 pub mod expand;
+pub mod file;
 pub mod flatten;
 pub mod grid;
 pub mod layer;
@@ -20,3 +22,4 @@ pub mod suggest;
 pub mod task;
 pub mod vocabulary;
 pub mod words;
+pub mod written;

@@ -2,6 +2,7 @@
 
 use crate::manifest::diagnostic::{Diagnostic, Source};
 use crate::manifest::document::{Datum, Node, Table};
+use crate::manifest::expand::{Place, cells};
 use crate::manifest::flatten::{Assignment, Flattener};
 use crate::manifest::selector::Selector;
 use crate::manifest::suggest;
@@ -91,6 +92,34 @@ fn one(
         }
     };
     Some(Override { selector: selector?, set: set?, source: source.clone() })
+}
+
+/// How many cells each override takes; an error where it takes none, under these seeds or as the manifest is written.
+pub fn hits(
+    manifest: &Arc<Source>,
+    overrides: &[Override],
+    places: &[Place],
+    as_written: &[Place],
+) -> Vec<(String, Option<Diagnostic>)> {
+    let count = |rule: &Override, places: &[Place]| -> usize {
+        places
+            .chunk_by(|one, other| (one.task, one.method) == (other.task, other.method))
+            .filter(|run| rule.selector.pair(run[0].task, run[0].method))
+            .map(|run| run.iter().filter(|place| rule.selector.seed(place.seed)).count())
+            .sum()
+    };
+    overrides
+        .iter()
+        .map(|rule| {
+            let hits = count(rule, places);
+            let note = format!("{}: {}", rule.place(manifest), cells(hits));
+            let error = (hits == 0 && count(rule, as_written) == 0).then(|| {
+                Diagnostic::at(&rule.source, rule.selector.span.clone(), "this override matches no cell")
+                    .help("remove it, or correct its names; the grids decide which cells there are")
+            });
+            (note, error)
+        })
+        .collect()
 }
 
 const EXAMPLE: &str = "write `set = { \"retrain.batch\" = 8 }`";

@@ -52,19 +52,22 @@ impl Run {
 
 fn name(source: &Arc<Source>, node: &Node, found: &mut Vec<Diagnostic>) -> Option<String> {
     let good = |c: char| c.is_alphanumeric() || "-_.+ ".contains(c);
-    match &node.datum {
-        Datum::Text(text) if text.chars().all(good) && text.starts_with(char::is_alphanumeric) && text.len() <= 100 => {
-            Some(text.clone())
-        }
-        other => {
-            found.push(
-                Diagnostic::at(source, node.span.clone(), "`run.name` is not a name")
-                    .label(format!("expected a short text, found {}", other.what()))
-                    .help("use letters, digits, `-`, `_`, `.`, `+` and spaces, at most 100 of them: folders are named after it"),
-            );
-            None
-        }
-    }
+    let label = match &node.datum {
+        Datum::Text(text) if text.is_empty() => "it is empty".to_string(),
+        Datum::Text(text) if text.len() > 100 => format!("it has {} bytes", text.len()),
+        Datum::Text(text) => match text.chars().find(|&c| !good(c)) {
+            Some(c) => format!("it holds `{}`", c.escape_debug()),
+            None if text.starts_with(char::is_alphanumeric) => return Some(text.clone()),
+            None => "it begins with neither letter nor digit".to_string(),
+        },
+        other => format!("expected a text, found {}", other.what()),
+    };
+    found.push(
+        Diagnostic::at(source, node.span.clone(), "`run.name` is not a name").label(label).help(
+            "use letters, digits, `-`, `_`, `.`, `+` and spaces, at most 100 of them: folders are named after it",
+        ),
+    );
+    None
 }
 
 fn word(

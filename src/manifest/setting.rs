@@ -72,7 +72,7 @@ fn fit_kind(kind: &Kind, node: &Node) -> Result<Value, Misfit> {
             Datum::Integer(number) if u64::try_from(number).is_ok_and(|number| number >= *min) => {
                 Ok(Value::from(number))
             }
-            Datum::Float(number) if number.fract() == 0.0 && number >= 0.0 && number <= 1e15 => {
+            Datum::Float(number) if number.fract() == 0.0 && (0.0..=1e15).contains(&number) => {
                 Err(Misfit::new(node, "an integer").help(format!("write {number:.0}")))
             }
             _ => Err(Misfit::new(node, format!("an integer of at least {min}"))),
