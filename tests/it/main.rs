@@ -3,12 +3,8 @@ mod licences;
 mod progress;
 mod paper_tables;
 mod report;
-
 mod store;
 mod manifest;
-
-fn main() {}
-
 mod closures;
 mod support;
 mod training;
