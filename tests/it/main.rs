@@ -9,3 +9,6 @@ mod closures;
 mod support;
 mod training;
 mod wrn;
+mod damage;
+mod rerun;
+mod resume;
