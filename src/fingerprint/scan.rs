@@ -6,10 +6,11 @@ use crate::fingerprint::names::{Names, Path};
 use crate::fingerprint::rules::{Rule, Violation, check};
 use crate::fingerprint::tokens::digest;
 use proc_macro2::{TokenStream, TokenTree};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What one file is and names. Paths of files are relative to `src/` (`stages/retrain.rs`, `../kernels/conv.cu`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scan {
     /// Digest of the bytes.
     pub raw: Digest,
