@@ -7,6 +7,7 @@
 use crate::digest::{Digest, Hasher};
 use crate::fingerprint::cuts::{Cuts, is_punct, is_test, start};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// The digest of what is left of a file.
@@ -62,7 +63,7 @@ fn write_level(stream: TokenStream, around: Option<Delimiter>, call: bool, cuts:
                 in_where |= ident == "where";
                 word(hasher, &ident.to_string());
             }
-            TokenTree::Literal(literal) => word(hasher, &literal.to_string()),
+            TokenTree::Literal(literal) => word(hasher, &literal_text(&literal.to_string())),
             TokenTree::Punct(punct) => {
                 let comma = punct.as_char() == ',';
                 let trailing = comma
@@ -90,6 +91,18 @@ fn write_level(stream: TokenStream, around: Option<Delimiter>, call: bool, cuts:
             }
         }
         at += 1;
+    }
+}
+
+/// A literal as written, but a string that goes on after `\` at the end of a line by its value: the next line's indentation
+/// is layout.
+fn literal_text(text: &str) -> Cow<'_, str> {
+    if !text.starts_with('"') || !text.contains("\\\n") {
+        return Cow::Borrowed(text);
+    }
+    match syn::parse_str::<syn::LitStr>(text) {
+        Ok(string) => Cow::Owned(format!("{:?}", string.value())),
+        Err(_) => Cow::Borrowed(text),
     }
 }
 
@@ -195,6 +208,8 @@ mod tests {
             "fn f(x: T) { match x { A => continue, _ => {} } }",
             "fn f(x: T) { match x { A => { continue; } _ => {} } }",
         );
+        same("fn f() { g(\"a \\\n    b\") }", "fn f() {\n g(\"a \\\n  b\") }");
+        different("fn f() { g(\"a\n    b\") }", "fn f() { g(\"a\n  b\") }");
         same("fn f() { g(|x| x + 1) }", "fn f() { g(|x| { x + 1 }) }");
         same("fn f<T>() where T: A { }", "fn f<T,>()\nwhere\n    T: A,\n{\n}");
         same(
