@@ -1,7 +1,10 @@
 //! Writes the code fingerprint table that `src/fingerprint/table.rs` embeds. Uses the crate's own scanner.
 
+use digest::Digest;
 use fingerprint::packages::Packages;
+use fingerprint::scan::{Scan, TABLE_FILE};
 use fingerprint::survey::{Manifests, survey};
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::PathBuf;
@@ -24,6 +27,23 @@ mod fingerprint {
     pub mod tokens;
 }
 
+/// What makes a scan of one file, so that scans are kept between builds until this changes.
+const SCANNER: &[&str] = &[
+    include_str!("src/fingerprint/cuts.rs"),
+    include_str!("src/fingerprint/names.rs"),
+    include_str!("src/fingerprint/rules.rs"),
+    include_str!("src/fingerprint/scan.rs"),
+    include_str!("src/fingerprint/tokens.rs"),
+];
+
+/// Scans of an earlier build; the parser's version stands in `Cargo.lock`.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Memo {
+    scanner: Digest,
+    lock: Digest,
+    scans: BTreeMap<String, Scan>,
+}
+
 fn main() {
     if let Err(error) = write_table() {
         // Cargo shows what a build script prints only when it fails.
@@ -40,7 +60,15 @@ fn write_table() -> Result<(), Box<dyn std::error::Error>> {
     let cargo = PathBuf::from(variable("CARGO")?);
     // Without the cargo features of this build: nodes on the CPU keep their keys in a build with `cuda`.
     let packages = Packages::resolve(&cargo, &root, &target, &manifests.lock, &manifests.manifest)?;
-    let (survey, _) = survey(&root, &manifests, &target, packages, &|_, _| None)?;
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let place = out.join("scans.json");
+    let (scanner, lock) = (Digest::of(SCANNER.join("\0")), Digest::of(&manifests.lock));
+    let memo = fs::read(&place).ok().and_then(|bytes| serde_json::from_slice::<Memo>(&bytes).ok());
+    let scans =
+        memo.filter(|memo| memo.scanner == scanner && memo.lock == lock).map(|memo| memo.scans).unwrap_or_default();
+    let known = |path: &str, raw: Digest| scans.get(path).filter(|scan| scan.raw == raw).cloned();
+    let (survey, scans) = survey(&root, &manifests, &target, packages, &known)?;
+    fs::write(place, serde_json::to_vec(&Memo { scanner, lock, scans })?)?;
 
     for path in ["build.rs", "Cargo.toml", "Cargo.lock", "src", "kernels"] {
         // A path that is not there would run this script at each build.
@@ -55,7 +83,7 @@ fn write_table() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:warning=cache keys may miss code: src/{violation}");
     }
     let table = serde_json::to_string(&survey.graph)?;
-    let place = PathBuf::from(variable("OUT_DIR")?).join(fingerprint::scan::TABLE_FILE);
+    let place = out.join(TABLE_FILE);
     // An unchanged table keeps its time stamp, so that nothing is compiled again.
     if fs::read_to_string(&place).ok().as_ref() != Some(&table) {
         fs::write(&place, table)?;

@@ -3,32 +3,33 @@
 //! Left out are doc and lint attributes, whatever `#[cfg(test)]` or `#[test]` removes, and `mod x;` (a table of files is not
 //! code). `use` items are set aside, and blocks and commas that rustfmt may add or remove are marked.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, LineColumn, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Attribute, UseTree};
 
-/// Stretches of a file that are not taken as they stand, by byte position. Made once per file, from its syntax tree.
+/// Stretches of a file that are not taken as they stand, by line and column. Made once per file, from its syntax tree.
 #[derive(Default)]
 pub struct Cuts {
+    /// The file is test code.
+    whole: bool,
     /// Start of a removed stretch, to its end and, for a `use`, its leaves.
-    removed: BTreeMap<usize, (usize, Vec<String>)>,
+    removed: BTreeMap<LineColumn, (LineColumn, Vec<String>)>,
     /// Starts of blocks that are only braces around one expression.
-    pub unwrapped: BTreeSet<usize>,
+    pub unwrapped: BTreeSet<LineColumn>,
     /// Starts of match arms.
-    pub arms: BTreeSet<usize>,
-    /// Positions of the commas after match arms.
-    pub commas: BTreeSet<usize>,
+    pub arms: BTreeSet<LineColumn>,
+    /// Positions of optional punctuation: the comma after a match arm, the semicolon after a last `return`.
+    pub optional: BTreeSet<LineColumn>,
 }
 
 impl Cuts {
     pub fn of(file: &syn::File) -> Self {
         let mut cuts = Cuts::default();
         if is_test(&file.attrs) {
-            cuts.removed.insert(0, (usize::MAX, Vec::new()));
+            cuts.whole = true;
         } else {
             cuts.visit_file(file);
         }
@@ -37,54 +38,51 @@ impl Cuts {
 
     /// The tokens of one level without the removed ones and without ignored attributes, and the leaves of its `use` items.
     pub fn visible(&self, stream: TokenStream) -> (Vec<TokenTree>, Vec<String>) {
-        let mut tokens: Vec<TokenTree> = Vec::new();
+        if self.whole {
+            return (Vec::new(), Vec::new());
+        }
+        let all: Vec<TokenTree> = stream.into_iter().collect();
+        let mut hidden = vec![false; all.len()];
         let mut leaves = Vec::new();
-        let mut source = stream.into_iter().peekable();
-        while let Some(token) = source.next() {
-            let start = range(&token).start;
-            let removed = match self.removed.first_key_value() {
-                Some((0, (usize::MAX, _))) => return (Vec::new(), Vec::new()),
-                _ => self.removed.get(&start),
-            };
-            if let Some((end, uses)) = removed {
+        let mut at = 0;
+        while at < all.len() {
+            let from = at;
+            if let Some((end, uses)) = self.removed.get(&start(&all[at])) {
                 leaves.extend(uses.iter().cloned());
-                while source.next_if(|next| range(next).start < *end).is_some() {}
+                while at < all.len() && start(&all[at]) < *end {
+                    at += 1;
+                }
                 // The comma of a removed field or variant goes with it; a `use` or `mod` has none.
-                source.next_if(|next| is_punct(next, ','));
-                continue;
-            }
-            if is_punct(&token, '#') {
-                let mut ahead = source.clone();
-                let inner = ahead.next_if(|next| is_punct(next, '!')).is_some();
-                if let Some(TokenTree::Group(group)) = ahead.peek()
+                at += usize::from(all.get(at).is_some_and(|next| is_punct(next, ',')));
+            } else if is_punct(&all[at], '#') {
+                let inner = usize::from(all.get(at + 1).is_some_and(|next| is_punct(next, '!')));
+                if let Some(TokenTree::Group(group)) = all.get(at + 1 + inner)
                     && group.delimiter() == Delimiter::Bracket
                     && is_ignored(group.stream())
                 {
-                    source.next();
-                    if inner {
-                        source.next();
-                    }
-                    continue;
+                    at += 2 + inner;
                 }
             }
-            tokens.push(token);
+            hidden[from..at].fill(true);
+            at += usize::from(at == from);
         }
         leaves.sort();
+        let tokens = all.into_iter().zip(hidden).filter(|(_, hidden)| !hidden).map(|(token, _)| token).collect();
         (tokens, leaves)
     }
 
     fn remove(&mut self, node: &impl Spanned, leaves: Vec<String>) {
-        let range = node.span().byte_range();
-        self.removed.insert(range.start, (range.end, leaves));
+        self.removed.insert(node.span().start(), (node.span().end(), leaves));
     }
 
     fn unwrap_block(&mut self, body: &syn::Expr) {
         if let syn::Expr::Block(block) = body
             && block.label.is_none()
             && block.attrs.is_empty()
-            && let [syn::Stmt::Expr(_, None)] = block.block.stmts.as_slice()
+            && let [syn::Stmt::Expr(only, semicolon)] = block.block.stmts.as_slice()
+            && (semicolon.is_none() || is_jump(only))
         {
-            self.unwrapped.insert(block.block.brace_token.span.open().byte_range().start);
+            self.unwrapped.insert(block.block.brace_token.span.open().start());
         }
     }
 }
@@ -145,9 +143,9 @@ impl<'a> Visit<'a> for Cuts {
             return self.remove(arm, Vec::new());
         }
         let start = arm.attrs.iter().find(|a| !is_ignored(attr_tokens(a))).map_or(arm.pat.span(), |a| a.span());
-        self.arms.insert(start.byte_range().start);
+        self.arms.insert(start.start());
         if let Some(comma) = &arm.comma {
-            self.commas.insert(comma.span().byte_range().start);
+            self.optional.insert(comma.span().start());
         }
         self.unwrap_block(&arm.body);
         syn::visit::visit_arm(self, arm);
@@ -158,6 +156,15 @@ impl<'a> Visit<'a> for Cuts {
             self.unwrap_block(&closure.body);
         }
         syn::visit::visit_expr_closure(self, closure);
+    }
+
+    fn visit_block(&mut self, block: &'a syn::Block) {
+        if let Some(syn::Stmt::Expr(last, Some(semicolon))) = block.stmts.last()
+            && is_jump(last)
+        {
+            self.optional.insert(semicolon.span().start());
+        }
+        syn::visit::visit_block(self, block);
     }
 
     fn visit_stmt(&mut self, statement: &'a syn::Stmt) {
@@ -173,9 +180,12 @@ impl<'a> Visit<'a> for Cuts {
     }
 }
 
-/// The source bytes of a token. For doc comments every token carries the span of the comment, so starts agree with those of syn.
-pub fn range(token: &TokenTree) -> Range<usize> {
-    token.span().byte_range()
+/// Where a token starts. For doc comments every token carries the span of the comment, so starts agree with those of syn.
+pub fn start(token: &TokenTree) -> LineColumn {
+    match token {
+        TokenTree::Group(group) => group.span_open().start(),
+        other => other.span().start(),
+    }
 }
 
 pub fn is_punct(token: &TokenTree, char: char) -> bool {
@@ -237,6 +247,11 @@ fn is_test_condition(condition: TokenStream) -> bool {
         }
         _ => false,
     }
+}
+
+/// With these a block ends, and so the semicolon after them means nothing.
+fn is_jump(expression: &syn::Expr) -> bool {
+    matches!(expression, syn::Expr::Return(_) | syn::Expr::Break(_) | syn::Expr::Continue(_))
 }
 
 /// Whether a node exists only in test builds.

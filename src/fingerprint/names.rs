@@ -104,7 +104,7 @@ impl Names {
                     && (is_punct(&tokens[at - 1], '#')
                         || is_punct(&tokens[at - 1], '!') && at > 1 && is_punct(&tokens[at - 2], '#'));
                 if attribute {
-                    self.strings(scope, group.stream(), cuts);
+                    self.strings(scope, group.stream());
                 }
                 let inner = match tokens[..at] {
                     [.., TokenTree::Ident(ref keyword), TokenTree::Ident(ref name)] if keyword == "mod" => {
@@ -155,10 +155,10 @@ impl Names {
     }
 
     /// Paths in the string literals of an attribute.
-    fn strings(&mut self, scope: &Path, stream: TokenStream, cuts: &Cuts) {
+    fn strings(&mut self, scope: &Path, stream: TokenStream) {
         for token in stream {
             match token {
-                TokenTree::Group(group) => self.strings(scope, group.stream(), cuts),
+                TokenTree::Group(group) => self.strings(scope, group.stream()),
                 TokenTree::Literal(literal) => {
                     if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string())
                         && let Ok(path) = syn::parse_str::<syn::Path>(&text.value())

@@ -68,9 +68,11 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The breaches of one parsed file. Globs, re-exports and `#[path]` are looked for in test code too.
-pub fn check(path: &str, module: &Path, file: &syn::File, names: &Names) -> Vec<Violation> {
-    let mut check = Check { path, names, module, scope: module.clone(), in_test: false, found: Vec::new() };
+/// The breaches of one parsed file, and the types and traits of other files that it adds an `impl` to: no breach where it adds
+/// methods to a type. Globs, re-exports and `#[path]` are looked for in test code too.
+pub fn check(path: &str, module: &Path, file: &syn::File, names: &Names) -> (Vec<Violation>, BTreeSet<Path>) {
+    let (scope, extends) = (module.clone(), BTreeSet::new());
+    let mut check = Check { path, names, module, scope, in_test: false, found: Vec::new(), extends };
     check.attributes(&file.attrs);
     if path.ends_with("prelude.rs") || path.contains("prelude/") {
         check.report(1, Rule::Prelude, "prelude");
@@ -81,7 +83,7 @@ pub fn check(path: &str, module: &Path, file: &syn::File, names: &Names) -> Vec<
         check.report(*line, Rule::TextualMacro, &format!("{name}!"));
     }
     check.found.sort();
-    check.found
+    (check.found, check.extends)
 }
 
 struct Check<'n> {
@@ -91,6 +93,7 @@ struct Check<'n> {
     scope: Path,
     in_test: bool,
     found: Vec<Violation>,
+    extends: BTreeSet<Path>,
 }
 
 /// Where the definition behind a name stands.
@@ -155,20 +158,22 @@ impl Check<'_> {
             heads.visit_path(path);
         }
         let generics: BTreeSet<String> = item.generics.type_params().map(|p| p.ident.to_string()).collect();
-        let homes: Vec<(String, Home)> = heads
+        let homes: Vec<(Path, Home)> = heads
             .0
             .into_iter()
             .filter(|path| !(path.len() == 1 && generics.contains(&path[0])))
-            .flat_map(|path| self.home(&path).map(|home| (path.join("::"), home)))
+            .flat_map(|path| self.home(&path).map(|home| (path, home)))
             .collect();
-        let here = homes.iter().any(|(_, home)| *home == Home::Here);
-        if !here && let Some((name, _)) = homes.iter().find(|(_, home)| *home == Home::OtherFile) {
-            let what = match &item.trait_ {
-                Some((path, _)) => {
-                    format!("impl {} for {name}", path.segments.last().expect("a path has segments").ident)
-                }
-                None => format!("impl {name}"),
-            };
+        if homes.iter().any(|(_, home)| *home == Home::Here) {
+            return;
+        }
+        let others: Vec<&Path> =
+            homes.iter().filter(|(_, home)| *home == Home::OtherFile).map(|(path, _)| path).collect();
+        let extended: Vec<Path> = others.iter().flat_map(|path| self.names.absolute(&self.scope, path)).collect();
+        self.extends.extend(extended);
+        if let (Some((path, _)), Some(other)) = (&item.trait_, others.first()) {
+            let name = &path.segments.last().expect("a path has segments").ident;
+            let what = format!("impl {name} for {}", other.join("::"));
             self.report(item.span().start().line, Rule::ThirdFileImpl, &what);
         }
     }
@@ -328,9 +333,11 @@ mod tests {
         assert_eq!(one("impl crate::b::Trait for Vec<f32> {}"), [(2, Rule::ThirdFileImpl)]);
         assert_eq!(one("impl<T: Copy> Trait for T {}"), [(2, Rule::ThirdFileImpl)]);
         assert_eq!(one("impl fmt::Display for Type {}"), [(2, Rule::ThirdFileImpl)]);
-        assert_eq!(one("impl Type { fn f() {} }"), [(2, Rule::ThirdFileImpl)]);
         assert_eq!(one("fn f() { impl From<std::io::Error> for Type {} }"), [(2, Rule::ThirdFileImpl)]);
         assert_eq!(one("mod inner { use crate::a::Other; impl Trait for Other {} }"), [(2, Rule::ThirdFileImpl)][..]);
+        assert_eq!(one("impl Type { fn f() {} }"), []);
+        let added = scan("ops/conv.rs", b"use crate::a::{Trait, Type}; struct S; impl Type {} impl Trait for S {}");
+        assert_eq!(added.extends.into_iter().collect::<Vec<_>>(), [["crate", "a", "Type"]]);
         assert_eq!(one("struct S; impl Trait for S {} impl fmt::Display for S {} impl S {}"), []);
         assert_eq!(one("trait Own {} impl Own for Type {} impl<T> Own for T {}"), []);
         assert_eq!(one("struct E; impl From<E> for Type {} impl Trait for Vec<E> {}"), []);

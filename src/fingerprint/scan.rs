@@ -6,10 +6,11 @@ use crate::fingerprint::names::{Names, Path};
 use crate::fingerprint::rules::{Rule, Violation, check};
 use crate::fingerprint::tokens::digest;
 use proc_macro2::{TokenStream, TokenTree};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What one file is and names. Paths of files are relative to `src/` (`stages/retrain.rs`, `../kernels/conv.cu`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scan {
     /// Digest of the bytes.
     pub raw: Digest,
@@ -19,6 +20,8 @@ pub struct Scan {
     pub names: BTreeSet<Path>,
     /// Files taken in by `include!` and its kin, or by `#include "…"` in a kernel.
     pub includes: BTreeSet<String>,
+    /// Types and traits of other files that this file has an `impl` for, without an own one in it.
+    pub extends: BTreeSet<Path>,
     pub violations: Vec<Violation>,
     /// False for a Rust file that could not be parsed: its names are unknown.
     pub parsed: bool,
@@ -27,8 +30,8 @@ pub struct Scan {
 /// Scans the file at `path` (relative to `src/`, with `/`).
 pub fn scan(path: &str, bytes: &[u8]) -> Scan {
     let raw = Digest::of(bytes);
-    let (names, includes) = (BTreeSet::new(), BTreeSet::new());
-    let scan = Scan { raw, code: raw, names, includes, violations: Vec::new(), parsed: true };
+    let (names, includes, extends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let scan = Scan { raw, code: raw, names, includes, extends, violations: Vec::new(), parsed: true };
     match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("rs") => scan_rust(path, bytes, scan),
         Some("cu" | "cuh") => Scan { includes: kernel_includes(path, bytes), ..scan },
@@ -67,7 +70,7 @@ fn scan_rust(path: &str, bytes: &[u8], mut scan: Scan) -> Scan {
     let module = module(path).unwrap_or_else(|| vec!["crate".to_string()]);
     let names = Names::of(&module, &file, stream.clone(), &cuts);
     scan.code = digest(&file, stream.clone(), &cuts);
-    scan.violations = check(path, &module, &file, &names);
+    (scan.violations, scan.extends) = check(path, &module, &file, &names);
     rust_includes(path, stream, &cuts, &mut scan);
     scan.names = names.paths;
     // The positions of a file are of no use once it is scanned, and would pile up.

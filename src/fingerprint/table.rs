@@ -2,7 +2,7 @@
 //! Knows no stage and no cache; memory between calls is the caller's.
 
 use crate::digest::Digest;
-use crate::fingerprint::closure::{Graph, Reach};
+use crate::fingerprint::closure::{Graph, Index, Reach};
 use crate::fingerprint::packages::Packages;
 use crate::fingerprint::rules::Violation;
 use crate::fingerprint::survey::{Manifests, ScanError, survey};
@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 /// All source files with their digests and imports, and the crates they use.
 pub struct Table {
     graph: Graph,
+    index: Index,
     violations: Vec<Violation>,
 }
 
@@ -56,13 +57,18 @@ impl Code {
 pub struct UnknownRoot(pub String);
 
 impl Table {
+    fn new(graph: Graph, violations: Vec<Violation>) -> Self {
+        let index = Index::new(&graph);
+        Table { graph, index, violations }
+    }
+
     /// What this binary was built from.
     pub fn embedded() -> &'static Table {
         static TABLE: OnceLock<Table> = OnceLock::new();
         TABLE.get_or_init(|| {
             let text = include_str!(concat!(env!("OUT_DIR"), "/fingerprint.json"));
             let graph = serde_json::from_str(text).expect("build.rs wrote this table with the same types");
-            Table { graph, violations: Vec::new() }
+            Table::new(graph, Vec::new())
         })
     }
 
@@ -79,28 +85,31 @@ impl Table {
     pub fn scan_with(root: &Path, manifests: &Manifests, packages: Packages) -> Result<Table, ScanError> {
         let target = Table::embedded().graph.target.clone();
         let (survey, _) = survey(root, manifests, &target, packages, &|_, _| None)?;
-        Ok(Table { graph: survey.graph, violations: survey.violations })
+        Ok(Table::new(survey.graph, survey.violations))
     }
 
     /// The code that files in `roots` (relative to `src/`) reach, themselves included.
     pub fn code(&self, roots: &[String]) -> Result<Code, UnknownRoot> {
         let reach = self.reach(roots)?;
-        let files = reach.files.iter().map(|path| (path.to_string(), self.graph.files[*path].code)).collect();
+        let files = reach.files.iter().map(|at| &self.index.files[*at]);
         let mut crates = BTreeMap::from([("(edition)".to_string(), self.graph.edition.clone())]);
-        for id in reach.crates {
-            let package = &self.graph.packages.packages[id];
-            let ingredient = package.ingredient();
+        for row in reach.crates.iter().map(|at| &self.index.crates[*at]) {
             crates
-                .entry(package.name.clone())
-                .and_modify(|text: &mut String| *text = format!("{text} + {ingredient}"))
-                .or_insert(ingredient);
+                .entry(row.name.clone())
+                .and_modify(|text: &mut String| *text = format!("{text} + {}", row.ingredient))
+                .or_insert_with(|| row.ingredient.clone());
         }
-        Ok(Code { files, crates })
+        Ok(Code { files: files.map(|row| (row.path.clone(), row.code)).collect(), crates })
     }
 
-    /// Files and crates reached, by name only.
-    pub fn reach(&self, roots: &[String]) -> Result<Reach<'_>, UnknownRoot> {
-        self.graph.reach(roots).map_err(UnknownRoot)
+    fn reach(&self, roots: &[String]) -> Result<Reach, UnknownRoot> {
+        self.index.reach(roots).map_err(UnknownRoot)
+    }
+
+    /// Crates that `roots` reach and nobody has listed as numeric or inert.
+    pub fn undecided(&self, roots: &[String]) -> Result<BTreeSet<&str>, UnknownRoot> {
+        let rows = self.reach(roots)?.crates.into_iter().map(|at| &self.index.crates[at]);
+        Ok(rows.filter(|row| row.class.is_none()).map(|row| row.name.as_str()).collect())
     }
 
     /// The files and crates with their edges.

@@ -1,11 +1,13 @@
 //! A Rust file to the digest of its meaning: its tokens in one form, whatever the layout. Knows no names.
 //!
 //! Comments, docs, lints, tests and `mod x;` are cut. Brought to one form are what rustfmt changes: spacing, the order and
-//! grouping of `use`, trailing commas, and the braces around a match arm or closure that is a single expression.
+//! grouping of `use`, trailing commas, the semicolon after a last `return`, and the braces around a match arm or closure
+//! that is a single expression.
 
 use crate::digest::{Digest, Hasher};
-use crate::fingerprint::cuts::{Cuts, is_punct, is_test, range};
+use crate::fingerprint::cuts::{Cuts, is_punct, is_test, start};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use std::borrow::Cow;
 use std::io::Write;
 
 /// The digest of what is left of a file.
@@ -36,7 +38,7 @@ fn write_level(stream: TokenStream, around: Option<Delimiter>, call: bool, cuts:
     while at < tokens.len() {
         let token = &tokens[at];
         let next = tokens.get(at + 1);
-        let start = range(token).start;
+        let start = start(token);
         if cuts.arms.contains(&start) {
             word(hasher, "arm");
         }
@@ -61,10 +63,10 @@ fn write_level(stream: TokenStream, around: Option<Delimiter>, call: bool, cuts:
                 in_where |= ident == "where";
                 word(hasher, &ident.to_string());
             }
-            TokenTree::Literal(literal) => word(hasher, &literal.to_string()),
+            TokenTree::Literal(literal) => word(hasher, &literal_text(&literal.to_string())),
             TokenTree::Punct(punct) => {
                 let comma = punct.as_char() == ',';
-                let optional = comma
+                let trailing = comma
                     && match next {
                         None => match around {
                             // `(x,)` is a tuple and `(x)` is not, but in a call both are one argument.
@@ -83,12 +85,24 @@ fn write_level(stream: TokenStream, around: Option<Delimiter>, call: bool, cuts:
                     // Only here does spacing tell two valid programs apart: `a && b` from `a & &b`.
                     word(hasher, if punct.as_char() == '&' { "&&" } else { "||" });
                     at += 1;
-                } else if !optional && !cuts.commas.contains(&start) {
+                } else if !trailing && !cuts.optional.contains(&start) {
                     word(hasher, punct.as_char().encode_utf8(&mut [0; 4]));
                 }
             }
         }
         at += 1;
+    }
+}
+
+/// A literal as written, but a string that goes on after `\` at the end of a line by its value: the next line's indentation
+/// is layout.
+fn literal_text(text: &str) -> Cow<'_, str> {
+    if !text.starts_with('"') || !text.contains("\\\n") {
+        return Cow::Borrowed(text);
+    }
+    match syn::parse_str::<syn::LitStr>(text) {
+        Ok(string) => Cow::Owned(format!("{:?}", string.value())),
+        Err(_) => Cow::Borrowed(text),
     }
 }
 
@@ -186,6 +200,16 @@ mod tests {
         same("use a::{b, c as d}; use e::f;", "use e::f;\nuse a::{\n  c as d,\n  b,\n};");
         same("use a::b; use a::c;", "use a::{c, b};");
         same("fn f(x: T) { match x { A => a(), B => b(), } }", "fn f(x: T) { match x { A => { a() } B => { b() }, } }");
+        same(
+            "fn f() { let A = a else { return }; b(); return 1 }",
+            "fn f() { let A = a else { return; }; b(); return 1; }",
+        );
+        same(
+            "fn f(x: T) { match x { A => continue, _ => {} } }",
+            "fn f(x: T) { match x { A => { continue; } _ => {} } }",
+        );
+        same("fn f() { g(\"a \\\n    b\") }", "fn f() {\n g(\"a \\\n  b\") }");
+        different("fn f() { g(\"a\n    b\") }", "fn f() { g(\"a\n  b\") }");
         same("fn f() { g(|x| x + 1) }", "fn f() { g(|x| { x + 1 }) }");
         same("fn f<T>() where T: A { }", "fn f<T,>()\nwhere\n    T: A,\n{\n}");
         same(
@@ -208,6 +232,7 @@ mod tests {
         different("fn f() { \"a b\" }", "fn f() { \"ab\" }");
         different("fn f() { a; b }", "fn f() { b; a }");
         different("fn f() { a }", "fn f() { a; }");
+        different("fn f() { return (); a }", "fn f() { return () }");
         different("fn f() { m!(ab) }", "fn f() { m!(a b) }");
         different("fn f(x: T) { match x { A => { a(); } _ => {} } }", "fn f(x: T) { match x { A => a(), _ => {} } }");
         different("use a::b;", "use a::b as c;");

@@ -218,9 +218,23 @@ fn an_undecided_crate_counts_and_is_told() {
     toy.tree += "1brand-new v0.1.0|brand_new|\n";
     toy.replace("src/seed.rs", "7", "brand_new::seven()");
     let table = toy.table();
-    let reach = table.reach(&["stages/retrain.rs".to_string()]).unwrap();
-    assert_eq!(reach.undecided.into_iter().collect::<Vec<_>>(), ["brand-new@0.1.0"]);
+    let undecided = table.undecided(&["stages/retrain.rs".to_string()]).unwrap();
+    assert_eq!(undecided.into_iter().collect::<Vec<_>>(), ["brand-new"]);
     assert!(toy.code().retrain.crates.contains_key("brand-new"));
+}
+
+#[test]
+fn methods_away_from_their_type_count_with_it() {
+    let toy = Toy::new("toy");
+    let before = toy.code();
+    toy.write(
+        "src/stages/extra.rs",
+        "use crate::stages::retrain::Weights; impl Weights { pub fn sum(&self) -> f32 { 0.0 } }",
+    );
+    let after = toy.code();
+    assert!(after.retrain.files.contains_key("stages/extra.rs"));
+    assert_eq!(after.evaluate, before.evaluate);
+    assert!(toy.table().violations().is_empty());
 }
 
 #[test]

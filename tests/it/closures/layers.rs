@@ -23,8 +23,19 @@ const LAYERS: &[&[&str]] = &[
     &["stages", "stages/entry.rs"],
 ];
 
-const ENGINE: &[&str] =
-    &["manifest", "plan", "execute", "store", "report", "progress", "fingerprint", "cli", "cli/catalog.rs"];
+/// `fidelity.rs` lists presets of settings: what computes gets the values as parameters.
+const ENGINE: &[&str] = &[
+    "manifest",
+    "plan",
+    "execute",
+    "store",
+    "report",
+    "progress",
+    "fingerprint",
+    "cli",
+    "cli/catalog.rs",
+    "fidelity.rs",
+];
 
 /// What engine files may import of the compute side.
 const OPEN: &[&str] = &["digest.rs", "seed.rs", "stages/context.rs", "stages/entry.rs", "artifacts", "stats"];
