@@ -50,9 +50,12 @@ pub fn settings() -> Vec<Setting> {
 
 /// Canonical parameters; `reads` are the gated keys that the cell's space looks at.
 pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
-    let params: SearchParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+    let mut params: SearchParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
     if params.width.is_some_and(|width| width == 0 || width > 1024) {
         return Err("network.width: 1 to 1024 channels were expected".to_string());
+    }
+    if reads.contains(&"fidelity.wrn_spherical_head") && params.spherical_head.is_none() {
+        params.spherical_head = Some(SphericalHead::Corner);
     }
     canonical::write(&params)
 }

@@ -7,16 +7,19 @@ use nasperf_pipe::algorithms::default;
 use nasperf_pipe::artifacts::architecture::ARCHITECTURE_FILE;
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
 use nasperf_pipe::artifacts::training_log::{TRAINING_FILE, TrainingLog};
-use nasperf_pipe::artifacts::weights::WEIGHTS_FILE;
+use nasperf_pipe::artifacts::weights::{Saved, WEIGHTS_FILE, decode, encode};
+use nasperf_pipe::fidelity::SWITCHES;
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::contract::entry::SpaceEntry;
 use nasperf_pipe::stages::context::StageError;
-use nasperf_pipe::stages::entry::Names;
+use nasperf_pipe::stages::entry::{Kind, Names, Setting};
 use nasperf_pipe::stages::evaluate::{self, Parts};
 use nasperf_pipe::stages::{retrain, search};
 use nasperf_pipe::tasks::TASKS;
 use nasperf_pipe::tasks::contract::entry::TaskEntry;
 use serde_json::{Map, Value, json};
+
+type ParamsFn = fn(Map<String, Value>, &[&str]) -> Result<Map<String, Value>, String>;
 
 /// One cell of `wrn/default`, as a catalog would bind it.
 struct Cell {
@@ -44,7 +47,7 @@ impl Cell {
     }
 
     /// The cell's settings that a stage declares.
-    fn declared(&self, settings: &[nasperf_pipe::stages::entry::Setting]) -> Map<String, Value> {
+    fn declared(&self, settings: &[Setting]) -> Map<String, Value> {
         let known = |key: &String| settings.iter().any(|s| s.key == key);
         self.settings.iter().filter(|(key, _)| known(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
@@ -237,4 +240,90 @@ fn broken_inputs_are_data_errors_that_name_the_file() {
     let mut wrong = architecture.clone();
     wrong.insert(ARCHITECTURE_FILE.into(), br#"{"format":1,"space":"darts","body":{}}"#.to_vec());
     assert!(matches!(fails(&cell.dataset, &wrong), StageError::Data(m) if m.contains("darts")));
+}
+
+#[test]
+fn an_evaluation_stops_when_asked_and_refuses_broken_weights() {
+    let cell = cifar();
+    let architecture = cell.search();
+    let weights = cell.retrain(&architecture);
+    let params = evaluate::params(cell.declared(&evaluate::settings()), &cell.reads()).unwrap();
+    let parts = Parts { objective: cell.task.objective, metric: cell.task.metric, child: cell.space.child };
+    let run = |weights: &Blobs, stop_after| {
+        let slots = [("dataset", &cell.dataset), ("architecture", &architecture), ("weights", weights)];
+        let mut context = MemoryContext::new(&slots, 0);
+        context.stop_after = stop_after;
+        let ended = evaluate::evaluate(&cell.names(), &params, &parts, &mut context);
+        (ended, context.outputs().len())
+    };
+    assert!(matches!(run(&weights, None), (Ok(()), 1)));
+    assert!(matches!(run(&weights, Some(2)), (Err(StageError::Interrupted), 0)));
+    let changed = |change: &dyn Fn(&mut Vec<Saved>)| {
+        let mut saved = decode(&weights[WEIGHTS_FILE]).unwrap();
+        change(&mut saved);
+        Blobs::from([(WEIGHTS_FILE.to_string(), encode(&saved).unwrap())])
+    };
+    let nan = changed(&|saved| saved.iter_mut().for_each(|s| s.values.fill(f32::NAN)));
+    assert!(matches!(run(&nan, None).0, Err(StageError::Numeric(m)) if m.contains("not finite")));
+    let short = changed(&|saved| drop(saved.remove(0)));
+    assert!(matches!(run(&short, None).0, Err(StageError::Data(m)) if m.contains("lacks")));
+}
+
+#[test]
+fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
+    let stages = [
+        (search::settings(), search::params as ParamsFn),
+        (retrain::settings(), retrain::params),
+        (evaluate::settings(), evaluate::params),
+    ];
+    for switch in SWITCHES {
+        let mut found = false;
+        for (settings, params) in &stages {
+            let Some(setting) = settings.iter().find(|s| s.key == switch.key) else { continue };
+            found = true;
+            for value in [switch.as_run.value(), switch.as_described.value()] {
+                let fits = match setting.kind {
+                    Kind::Bool => value.is_boolean(),
+                    Kind::Choice(names) => names.iter().any(|n| value == *n),
+                    _ => false,
+                };
+                assert!(fits, "{}: {value}", switch.key);
+            }
+            let canonical = |value: Option<Value>| {
+                let mut map = Map::from_iter([("retrain.split".to_string(), json!("search"))]);
+                map.retain(|key, _| settings.iter().any(|s| s.key == key));
+                map.extend(value.map(|v| (switch.key.to_string(), v)));
+                params(map, &[switch.key]).unwrap()
+            };
+            assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
+            assert_eq!(canonical(None), canonical(Some(switch.as_run.value())), "{}", switch.key);
+        }
+        assert!(found, "no stage reads {}", switch.key);
+    }
+}
+
+#[test]
+fn the_method_definition_sets_only_what_stages_read() {
+    let text = include_str!("../../manifests/methods/wrn-default.toml");
+    let definition: toml::Table = text.parse().unwrap();
+    let settings = [search::settings(), retrain::settings(), evaluate::settings()].concat();
+    let overrides = definition["override"].as_array().unwrap().iter().map(|o| &o["set"]);
+    for set in std::iter::once(&definition["set"]).chain(overrides) {
+        for (key, value) in set.as_table().unwrap() {
+            let setting = settings.iter().find(|s| s.key == key).unwrap_or_else(|| panic!("no stage reads {key}"));
+            let fits = match setting.kind {
+                Kind::Bool => value.is_bool(),
+                Kind::Count { min } => value.as_integer().is_some_and(|v| v >= min as i64),
+                Kind::Float { min, max } => value.as_float().is_some_and(|v| (min..=max).contains(&v)),
+                _ => false,
+            };
+            assert!(fits, "{key} = {value}");
+        }
+    }
+    // the published values are also the stage's defaults
+    let set = serde_json::to_value(&definition["set"]).unwrap();
+    let declared: Map<String, Value> = set.as_object().unwrap().clone();
+    let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
+    let reads = ["retrain.droprate", "fidelity.point_shuffle"];
+    assert_eq!(retrain::params(retrain_only, &reads).unwrap(), retrain::params(Map::new(), &reads).unwrap());
 }
