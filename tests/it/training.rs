@@ -8,6 +8,7 @@ use nasperf_pipe::artifacts::architecture::ARCHITECTURE_FILE;
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
 use nasperf_pipe::artifacts::training_log::{TRAINING_FILE, TrainingLog};
 use nasperf_pipe::artifacts::weights::{Saved, WEIGHTS_FILE, decode, encode};
+use nasperf_pipe::digest::Digest;
 use nasperf_pipe::fidelity::SWITCHES;
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::contract::entry::SpaceEntry;
@@ -18,6 +19,7 @@ use nasperf_pipe::stages::{retrain, search};
 use nasperf_pipe::tasks::TASKS;
 use nasperf_pipe::tasks::contract::entry::TaskEntry;
 use serde_json::{Map, Value, json};
+use std::process::Command;
 
 type ParamsFn = fn(Map<String, Value>, &[&str]) -> Result<Map<String, Value>, String>;
 
@@ -190,6 +192,35 @@ fn the_number_of_threads_does_not_change_a_bit() {
             assert!(run(threads) == one, "{threads} threads gave other bytes");
         }
         assert!(!architecture[ARCHITECTURE_FILE].is_empty());
+    }
+}
+
+/// Three steps whose tensors are large enough for every parallel path, candle's own included (64 Ki values).
+#[test]
+#[ignore = "run as a child process by the next test"]
+fn three_steps_in_a_child() {
+    let settings = json!({"network.width": 2, "retrain.epochs": 1, "retrain.batch": 11, "evaluate.batch": 11});
+    let cell = Cell::new("cifar100", images(32, 4, 33, 22), settings);
+    println!("digest {}", Digest::of(cell.run().2));
+}
+
+/// Candle has a pool of its own, which only the environment of a process can size.
+#[test]
+fn processes_with_other_numbers_of_threads_give_the_same_bytes() {
+    let run = |rayon: &str, candle: &str| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", "training::three_steps_in_a_child"])
+            .env("RAYON_NUM_THREADS", rayon)
+            .env("CANDLE_NUM_THREADS", candle)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let at = text.find("digest ").unwrap_or_else(|| panic!("no digest in {text}"));
+        text[at + 7..at + 71].to_string()
+    };
+    let one = run("1", "1");
+    for (rayon, candle) in [("2", "1"), ("3", "3"), ("4", "2")] {
+        assert_eq!(run(rayon, candle), one, "{rayon} and {candle} threads");
     }
 }
 
