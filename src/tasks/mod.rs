@@ -10,7 +10,7 @@ pub const TASKS: &[TaskEntry] = &[
         name: "cifar100",
         objective: cifar100::objective::open,
         metric: cifar100::metric::open,
-        reads: &["retrain.cutout", "fidelity.validation_augmented"],
+        reads: &["retrain.cutout", "fidelity.validation_augmented", "fidelity.point_shuffle"],
     },
     TaskEntry {
         name: "darcy",

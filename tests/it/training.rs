@@ -12,6 +12,7 @@ use nasperf_pipe::digest::Digest;
 use nasperf_pipe::fidelity::SWITCHES;
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::contract::entry::SpaceEntry;
+use nasperf_pipe::stages::canonical::Reads;
 use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::entry::{Kind, Names, Setting};
 use nasperf_pipe::stages::evaluate::{self, Parts};
@@ -21,7 +22,7 @@ use nasperf_pipe::tasks::contract::entry::TaskEntry;
 use serde_json::{Map, Value, json};
 use std::process::Command;
 
-type ParamsFn = fn(Map<String, Value>, &[&str]) -> Result<Map<String, Value>, String>;
+type ParamsFn = fn(Map<String, Value>, Reads<'_>) -> Result<Map<String, Value>, String>;
 
 /// One cell of `wrn/default`, as a catalog would bind it.
 struct Cell {
@@ -54,19 +55,19 @@ impl Cell {
         self.settings.iter().filter(|(key, _)| known(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
-    fn reads(&self) -> Vec<&'static str> {
-        [self.task.reads, self.space.reads].concat()
+    fn reads(&self) -> Reads<'static> {
+        Reads { task: self.task.reads, space: self.space.reads }
     }
 
     fn search(&self) -> Blobs {
-        let params = search::params(self.declared(&search::settings()), &self.reads()).unwrap();
+        let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
         let mut context = MemoryContext::new(&[("dataset", &self.dataset)], self.seed);
         search::search(&self.names(), &params, self.space.default, default::start, &mut context).unwrap();
         context.outputs()
     }
 
     fn retrain_in(&self, context: &mut MemoryContext) -> Result<(), StageError> {
-        let params = retrain::params(self.declared(&retrain::settings()), &self.reads()).unwrap();
+        let params = retrain::params(self.declared(&retrain::settings()), self.reads()).unwrap();
         retrain::retrain(&params, self.task.objective, self.space.child, context)
     }
 
@@ -77,7 +78,7 @@ impl Cell {
     }
 
     fn evaluate(&self, architecture: &Blobs, weights: &Blobs) -> (Score, Vec<u8>) {
-        let params = evaluate::params(self.declared(&evaluate::settings()), &self.reads()).unwrap();
+        let params = evaluate::params(self.declared(&evaluate::settings()), self.reads()).unwrap();
         let slots = [("dataset", &self.dataset), ("architecture", architecture), ("weights", weights)];
         let mut context = MemoryContext::new(&slots, self.seed);
         let parts = Parts { objective: self.task.objective, metric: self.task.metric, child: self.space.child };
@@ -278,7 +279,7 @@ fn an_evaluation_stops_when_asked_and_refuses_broken_weights() {
     let cell = cifar();
     let architecture = cell.search();
     let weights = cell.retrain(&architecture);
-    let params = evaluate::params(cell.declared(&evaluate::settings()), &cell.reads()).unwrap();
+    let params = evaluate::params(cell.declared(&evaluate::settings()), cell.reads()).unwrap();
     let parts = Parts { objective: cell.task.objective, metric: cell.task.metric, child: cell.space.child };
     let run = |weights: &Blobs, stop_after| {
         let slots = [("dataset", &cell.dataset), ("architecture", &architecture), ("weights", weights)];
@@ -324,7 +325,7 @@ fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
                 let mut map = Map::from_iter([("retrain.split".to_string(), json!("search"))]);
                 map.retain(|key, _| settings.iter().any(|s| s.key == key));
                 map.extend(value.map(|v| (switch.key.to_string(), v)));
-                params(map, &[switch.key]).unwrap()
+                params(map, Reads { task: &[switch.key], space: &[switch.key] }).unwrap()
             };
             assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
             assert_eq!(canonical(None), canonical(Some(switch.as_run.value())), "{}", switch.key);
@@ -355,6 +356,6 @@ fn the_method_definition_sets_only_what_stages_read() {
     let set = serde_json::to_value(&definition["set"]).unwrap();
     let declared: Map<String, Value> = set.as_object().unwrap().clone();
     let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
-    let reads = ["retrain.droprate", "fidelity.point_shuffle"];
-    assert_eq!(retrain::params(retrain_only, &reads).unwrap(), retrain::params(Map::new(), &reads).unwrap());
+    let reads = Reads { task: &[], space: &["retrain.droprate"] };
+    assert_eq!(retrain::params(retrain_only, reads).unwrap(), retrain::params(Map::new(), reads).unwrap());
 }

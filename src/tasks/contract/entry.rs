@@ -7,6 +7,6 @@ pub struct TaskEntry {
     pub name: &'static str,
     pub objective: OpenObjective,
     pub metric: OpenMetric,
-    /// Settings of a stage that only some tasks look at, and this one does; the others leave its key alone.
+    /// Settings that matter for some cells only, and that this task looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],
 }
