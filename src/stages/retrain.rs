@@ -193,10 +193,10 @@ impl RetrainParams {
     /// Optimiser steps in all; at least one.
     fn steps(&self, order: &Order) -> u64 {
         match self.accounting {
-            Accounting::Epochs => self.epochs * order.batches(),
+            Accounting::Epochs => self.epochs.saturating_mul(order.batches()),
             Accounting::Batches => {
                 let records = self.records_per_epoch.unwrap_or(order.samples as u64);
-                (self.epochs * records / order.batch as u64).max(1)
+                (self.epochs.saturating_mul(records) / order.batch as u64).max(1)
             }
         }
     }
@@ -320,6 +320,7 @@ mod tests {
         assert_eq!(params(still, WRN).unwrap()["retrain.nesterov"], json!(false));
         assert!(params(table(json!({"retrain.epoch": 3})), WRN).unwrap_err().contains("retrain.epoch"));
         assert!(params(table(json!({"retrain.epochs": 0})), WRN).is_err());
+        assert!(params(table(json!({"retrain.epochs": u64::MAX})), WRN).is_ok());
     }
 
     #[test]
