@@ -1,5 +1,6 @@
 //! Differentiable operators on the CPU, one folder each: definition, forward, backward. Results never depend on the
-//! number of threads: work is split at fixed places and reduced in a fixed order.
+//! number of threads: work is split at fixed places and reduced in a fixed order. Of candle only element-wise operators,
+//! sums on one thread, gathers and copies are used: its split of these is at fixed places too (tests/it/training.rs).
 pub mod average_pool;
 pub mod batch_norm;
 pub mod conv;

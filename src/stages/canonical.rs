@@ -4,10 +4,52 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Drops what neither the task nor the space of a cell looks at: of `gated` keys only those that a row lists among its reads stay.
-pub fn relevant(mut settings: Map<String, Value>, gated: &[&str], reads: &[&str]) -> Map<String, Value> {
-    settings.retain(|key, _| !gated.contains(&key.as_str()) || reads.contains(&key.as_str()));
-    settings
+/// Which rows of a cell must look at a setting for it to matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    Task,
+    Space,
+    /// The task and the space: a switch of one network on one kind of task.
+    Both,
+}
+
+/// A setting that does not matter for every cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    pub key: &'static str,
+    pub reader: Reader,
+}
+
+/// What the rows of a cell's task and space look at: their `reads`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads<'a> {
+    pub task: &'a [&'a str],
+    pub space: &'a [&'a str],
+}
+
+impl Reads<'_> {
+    /// Whether the setting behind `gate` matters for the cell.
+    pub fn open(&self, gate: &Gate) -> bool {
+        let (task, space) = (self.task.contains(&gate.key), self.space.contains(&gate.key));
+        match gate.reader {
+            Reader::Task => task,
+            Reader::Space => space,
+            Reader::Both => task && space,
+        }
+    }
+
+    /// Drops gated settings that do not matter for the cell.
+    pub fn relevant(&self, mut settings: Map<String, Value>, gates: &[Gate]) -> Map<String, Value> {
+        settings.retain(|key, _| gates.iter().all(|gate| gate.key != key || self.open(gate)));
+        settings
+    }
+
+    /// Gives a gated setting that matters and is unset its default.
+    pub fn fill<T>(&self, gate: &Gate, value: &mut Option<T>, default: T) {
+        if self.open(gate) && value.is_none() {
+            *value = Some(default);
+        }
+    }
 }
 
 /// Typed parameters from dotted keys; unknown keys and wrong types are errors.

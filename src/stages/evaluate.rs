@@ -6,7 +6,7 @@ use crate::artifacts::weights::{WEIGHTS_FILE, decode};
 use crate::nn::network::Mode;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
-use crate::stages::canonical;
+use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::stages::drive::stage_error;
 use crate::stages::entry::{Kind, Names, Setting};
@@ -41,8 +41,9 @@ fn last() -> SplitChoice {
     SplitChoice::Final
 }
 
-/// Keys that only some tasks look at.
-const GATED: &[&str] = &["retrain.cutout", "fidelity.validation_augmented", "fidelity.darcy_batch_means"];
+const CUTOUT: Gate = Gate { key: "retrain.cutout", reader: Reader::Task };
+const AUGMENTED: Gate = Gate { key: "fidelity.validation_augmented", reader: Reader::Task };
+const BATCH_MEANS: Gate = Gate { key: "fidelity.darcy_batch_means", reader: Reader::Task };
 
 pub fn settings() -> Vec<Setting> {
     let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
@@ -71,16 +72,15 @@ pub fn settings() -> Vec<Setting> {
     ]
 }
 
-/// Canonical parameters; `reads` are the gated keys that the cell's task looks at.
-pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
-    let mut params: EvaluateParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+/// Canonical parameters for a cell whose rows look at `reads`.
+pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
+    let mut params: EvaluateParams = canonical::parse(&reads.relevant(settings, &[CUTOUT, AUGMENTED, BATCH_MEANS]))?;
     if params.batch == 0 {
         return Err("evaluate.batch: at least 1 was expected".to_string());
     }
-    let default = |key: &str, value: Option<bool>| value.or(reads.contains(&key).then_some(true));
-    params.batch_means = default("fidelity.darcy_batch_means", params.batch_means);
-    params.validation_augmented = default("fidelity.validation_augmented", params.validation_augmented);
-    params.cutout = default("retrain.cutout", params.cutout);
+    reads.fill(&BATCH_MEANS, &mut params.batch_means, true);
+    reads.fill(&AUGMENTED, &mut params.validation_augmented, true);
+    reads.fill(&CUTOUT, &mut params.cutout, true);
     if params.split == SplitChoice::Final {
         params.validation_augmented = None; // test rows are never augmented
     }
@@ -173,12 +173,13 @@ fn metric_error(error: MetricError) -> StageError {
 #[cfg(test)]
 mod tests {
     use super::params;
+    use crate::stages::canonical::Reads;
     use serde_json::{Map, json};
 
     #[test]
     fn switches_leave_the_key_where_they_cannot_matter() {
-        let cifar = &["retrain.cutout", "fidelity.validation_augmented"];
-        let darcy = &["fidelity.darcy_batch_means"];
+        let cifar = Reads { task: &["retrain.cutout", "fidelity.validation_augmented"], space: &[] };
+        let darcy = Reads { task: &["fidelity.darcy_batch_means"], space: &[] };
         let all = json!({
             "fidelity.validation_augmented": false, "fidelity.darcy_batch_means": false, "retrain.cutout": false
         });

@@ -5,6 +5,7 @@ use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows}
 use crate::artifacts::samples::{Part, Samples, SplitChoice};
 use crate::stages::context::{Context, StageError};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The description in slot `dataset`.
 pub fn dataset_meta(context: &dyn Context) -> Result<DatasetMeta, StageError> {
@@ -23,10 +24,10 @@ pub fn samples(context: &dyn Context, choice: SplitChoice) -> Result<Samples, St
     let mut samples = Samples { meta: dataset_meta(context)?, parts: BTreeMap::new() };
     let split = samples.split(choice).clone();
     for Rows { part, .. } in [split.train, split.score] {
-        if !samples.parts.contains_key(&part) {
-            let bytes = context.read("dataset", &format!("{part}.safetensors"))?;
-            let decoded = Part::decode(&part, &bytes).map_err(StageError::Data)?;
-            samples.parts.insert(part, decoded);
+        if let Entry::Vacant(place) = samples.parts.entry(part) {
+            let bytes = context.read("dataset", &format!("{}.safetensors", place.key()))?;
+            let decoded = Part::decode(place.key(), &bytes).map_err(StageError::Data)?;
+            place.insert(decoded);
         }
     }
     Ok(samples)

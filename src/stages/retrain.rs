@@ -7,7 +7,7 @@ use crate::artifacts::weights::{WEIGHTS_FILE, encode};
 use crate::nn::network::Mode;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
-use crate::stages::canonical;
+use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
 use crate::stages::entry::{Kind, Setting};
@@ -105,8 +105,9 @@ fn accounting() -> Accounting {
     Accounting::Batches
 }
 
-/// Keys that only some tasks or spaces look at, with what holds where such a row finds them unset.
-const GATED: &[&str] = &["retrain.droprate", "retrain.cutout", "fidelity.point_shuffle"];
+const DROPRATE: Gate = Gate { key: "retrain.droprate", reader: Reader::Space };
+const CUTOUT: Gate = Gate { key: "retrain.cutout", reader: Reader::Task };
+const POINT_SHUFFLE: Gate = Gate { key: "fidelity.point_shuffle", reader: Reader::Both };
 
 pub fn settings() -> Vec<Setting> {
     let positive = Kind::Float { min: 0.0, max: 1e6 };
@@ -157,9 +158,9 @@ pub fn settings() -> Vec<Setting> {
     ]
 }
 
-/// Canonical parameters; `reads` are the gated keys that the cell's task or space looks at.
-pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
-    let mut params: RetrainParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+/// Canonical parameters for a cell whose rows look at `reads`.
+pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
+    let mut params: RetrainParams = canonical::parse(&reads.relevant(settings, &[DROPRATE, CUTOUT, POINT_SHUFFLE]))?;
     if params.epochs == 0 || params.batch == 0 {
         return Err("retrain.epochs, retrain.batch: at least 1 was expected".to_string());
     }
@@ -169,15 +170,15 @@ pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String
     let milestones = params.milestones.take();
     params.milestones =
         Some(milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)));
-    let unset = |key: &str, there: bool| reads.contains(&key) && !there;
-    if unset("retrain.droprate", params.droprate.is_some()) {
-        params.droprate = Some(0.0);
+    reads.fill(&DROPRATE, &mut params.droprate, 0.0);
+    reads.fill(&CUTOUT, &mut params.cutout, true);
+    reads.fill(&POINT_SHUFFLE, &mut params.point_shuffle, false);
+    // what cannot matter beside the other values leaves the key
+    if params.momentum == 0.0 {
+        params.nesterov = false;
     }
-    if unset("retrain.cutout", params.cutout.is_some()) {
-        params.cutout = Some(true);
-    }
-    if unset("fidelity.point_shuffle", params.point_shuffle.is_some()) {
-        params.point_shuffle = Some(false);
+    if params.accounting == Accounting::Epochs {
+        params.records_per_epoch = None;
     }
     canonical::write(&params)
 }
@@ -192,10 +193,10 @@ impl RetrainParams {
     /// Optimiser steps in all; at least one.
     fn steps(&self, order: &Order) -> u64 {
         match self.accounting {
-            Accounting::Epochs => self.epochs * order.batches(),
+            Accounting::Epochs => self.epochs.saturating_mul(order.batches()),
             Accounting::Batches => {
                 let records = self.records_per_epoch.unwrap_or(order.samples as u64);
-                (self.epochs * records / order.batch as u64).max(1)
+                (self.epochs.saturating_mul(records) / order.batch as u64).max(1)
             }
         }
     }
@@ -286,10 +287,12 @@ fn child_error(error: ChildError) -> StageError {
 mod tests {
     use super::{RetrainParams, params};
     use crate::artifacts::dataset::{Target, TaskShape};
-    use crate::stages::canonical;
+    use crate::stages::canonical::{self, Reads};
     use serde_json::{Map, Value, json};
 
-    const WRN: &[&str] = &["retrain.droprate", "fidelity.point_shuffle"];
+    /// The wide residual network on a point task without images of its own augmentation.
+    const WRN: Reads<'static> =
+        Reads { task: &["fidelity.point_shuffle"], space: &["retrain.droprate", "fidelity.point_shuffle"] };
 
     fn table(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -311,8 +314,13 @@ mod tests {
         assert_eq!(none, params(foreign, WRN).unwrap());
         let whole = params(table(json!({"retrain.learning_rate": 1})), WRN).unwrap();
         assert_eq!(whole["retrain.learning_rate"], json!(1.0));
+        let dense = params(table(json!({"fidelity.point_shuffle": true})), Reads { task: &[], ..WRN }).unwrap();
+        assert!(!dense.contains_key("fidelity.point_shuffle"));
+        let still = table(json!({"retrain.momentum": 0, "retrain.nesterov": true}));
+        assert_eq!(params(still, WRN).unwrap()["retrain.nesterov"], json!(false));
         assert!(params(table(json!({"retrain.epoch": 3})), WRN).unwrap_err().contains("retrain.epoch"));
         assert!(params(table(json!({"retrain.epochs": 0})), WRN).is_err());
+        assert!(params(table(json!({"retrain.epochs": u64::MAX})), WRN).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::algorithms::contract::search::{Setup, StartSearch};
 use crate::artifacts::architecture::ARCHITECTURE_FILE;
 use crate::spaces::contract::default::{DefaultArchitecture, DefaultParams};
-use crate::stages::canonical;
+use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
 use crate::stages::entry::{Kind, Names, Setting};
@@ -28,8 +28,8 @@ pub struct SearchParams {
     pub spherical_head: Option<SphericalHead>,
 }
 
-/// Keys that only some rows look at.
-const GATED: &[&str] = &["fidelity.wrn_spherical_head"];
+/// Matters where the network is the wide residual one and the task's final plane is not pooled as a whole.
+const HEAD: Gate = Gate { key: "fidelity.wrn_spherical_head", reader: Reader::Both };
 
 pub fn settings() -> Vec<Setting> {
     vec![
@@ -48,12 +48,13 @@ pub fn settings() -> Vec<Setting> {
     ]
 }
 
-/// Canonical parameters; `reads` are the gated keys that the cell's space looks at.
-pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
-    let params: SearchParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+/// Canonical parameters for a cell whose rows look at `reads`.
+pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
+    let mut params: SearchParams = canonical::parse(&reads.relevant(settings, &[HEAD]))?;
     if params.width.is_some_and(|width| width == 0 || width > 1024) {
         return Err("network.width: 1 to 1024 channels were expected".to_string());
     }
+    reads.fill(&HEAD, &mut params.spherical_head, SphericalHead::Corner);
     canonical::write(&params)
 }
 

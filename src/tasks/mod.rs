@@ -12,7 +12,7 @@ pub const TASKS: &[TaskEntry] = &[
         preparation: &cifar100::preparation::Cifar100Preparation,
         objective: cifar100::objective::open,
         metric: cifar100::metric::open,
-        reads: &["retrain.cutout", "fidelity.validation_augmented"],
+        reads: &["retrain.cutout", "fidelity.validation_augmented", "fidelity.point_shuffle"],
     },
     TaskEntry {
         name: "darcy",

@@ -17,7 +17,7 @@ impl Steps {
 
 /// Milestones published for `published` epochs, moved in proportion to `epochs` and rounded down.
 pub fn scaled(milestones: &[u64], published: u64, epochs: u64) -> Vec<u64> {
-    milestones.iter().map(|m| m * epochs / published).collect()
+    milestones.iter().map(|m| m.saturating_mul(epochs) / published).collect()
 }
 
 #[cfg(test)]

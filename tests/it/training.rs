@@ -7,16 +7,22 @@ use nasperf_pipe::algorithms::default;
 use nasperf_pipe::artifacts::architecture::ARCHITECTURE_FILE;
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
 use nasperf_pipe::artifacts::training_log::{TRAINING_FILE, TrainingLog};
-use nasperf_pipe::artifacts::weights::WEIGHTS_FILE;
+use nasperf_pipe::artifacts::weights::{Saved, WEIGHTS_FILE, decode, encode};
+use nasperf_pipe::digest::Digest;
+use nasperf_pipe::fidelity::SWITCHES;
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::contract::entry::SpaceEntry;
+use nasperf_pipe::stages::canonical::Reads;
 use nasperf_pipe::stages::context::StageError;
-use nasperf_pipe::stages::entry::Names;
+use nasperf_pipe::stages::entry::{Kind, Names, Setting};
 use nasperf_pipe::stages::evaluate::{self, Parts};
 use nasperf_pipe::stages::{retrain, search};
 use nasperf_pipe::tasks::TASKS;
 use nasperf_pipe::tasks::contract::entry::TaskEntry;
 use serde_json::{Map, Value, json};
+use std::process::Command;
+
+type ParamsFn = fn(Map<String, Value>, Reads<'_>) -> Result<Map<String, Value>, String>;
 
 /// One cell of `wrn/default`, as a catalog would bind it.
 struct Cell {
@@ -44,24 +50,24 @@ impl Cell {
     }
 
     /// The cell's settings that a stage declares.
-    fn declared(&self, settings: &[nasperf_pipe::stages::entry::Setting]) -> Map<String, Value> {
+    fn declared(&self, settings: &[Setting]) -> Map<String, Value> {
         let known = |key: &String| settings.iter().any(|s| s.key == key);
         self.settings.iter().filter(|(key, _)| known(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
-    fn reads(&self) -> Vec<&'static str> {
-        [self.task.reads, self.space.reads].concat()
+    fn reads(&self) -> Reads<'static> {
+        Reads { task: self.task.reads, space: self.space.reads }
     }
 
     fn search(&self) -> Blobs {
-        let params = search::params(self.declared(&search::settings()), &self.reads()).unwrap();
+        let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
         let mut context = MemoryContext::new(&[("dataset", &self.dataset)], self.seed);
         search::search(&self.names(), &params, self.space.default, default::start, &mut context).unwrap();
         context.outputs()
     }
 
     fn retrain_in(&self, context: &mut MemoryContext) -> Result<(), StageError> {
-        let params = retrain::params(self.declared(&retrain::settings()), &self.reads()).unwrap();
+        let params = retrain::params(self.declared(&retrain::settings()), self.reads()).unwrap();
         retrain::retrain(&params, self.task.objective, self.space.child, context)
     }
 
@@ -72,7 +78,7 @@ impl Cell {
     }
 
     fn evaluate(&self, architecture: &Blobs, weights: &Blobs) -> (Score, Vec<u8>) {
-        let params = evaluate::params(self.declared(&evaluate::settings()), &self.reads()).unwrap();
+        let params = evaluate::params(self.declared(&evaluate::settings()), self.reads()).unwrap();
         let slots = [("dataset", &self.dataset), ("architecture", architecture), ("weights", weights)];
         let mut context = MemoryContext::new(&slots, self.seed);
         let parts = Parts { objective: self.task.objective, metric: self.task.metric, child: self.space.child };
@@ -190,6 +196,35 @@ fn the_number_of_threads_does_not_change_a_bit() {
     }
 }
 
+/// Three steps whose tensors are large enough for every parallel path, candle's own included (64 Ki values).
+#[test]
+#[ignore = "run as a child process by the next test"]
+fn three_steps_in_a_child() {
+    let settings = json!({"network.width": 2, "retrain.epochs": 1, "retrain.batch": 11, "evaluate.batch": 11});
+    let cell = Cell::new("cifar100", images(32, 4, 33, 22), settings);
+    println!("digest {}", Digest::of(cell.run().2));
+}
+
+/// Candle has a pool of its own, which only the environment of a process can size.
+#[test]
+fn processes_with_other_numbers_of_threads_give_the_same_bytes() {
+    let run = |rayon: &str, candle: &str| {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", "training::three_steps_in_a_child"])
+            .env("RAYON_NUM_THREADS", rayon)
+            .env("CANDLE_NUM_THREADS", candle)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let at = text.find("digest ").unwrap_or_else(|| panic!("no digest in {text}"));
+        text[at + 7..at + 71].to_string()
+    };
+    let one = run("1", "1");
+    for (rayon, candle) in [("2", "1"), ("3", "3"), ("4", "2")] {
+        assert_eq!(run(rayon, candle), one, "{rayon} and {candle} threads");
+    }
+}
+
 #[test]
 fn permuted_labels_leave_nothing_to_learn() {
     let mut cell = cifar();
@@ -237,4 +272,90 @@ fn broken_inputs_are_data_errors_that_name_the_file() {
     let mut wrong = architecture.clone();
     wrong.insert(ARCHITECTURE_FILE.into(), br#"{"format":1,"space":"darts","body":{}}"#.to_vec());
     assert!(matches!(fails(&cell.dataset, &wrong), StageError::Data(m) if m.contains("darts")));
+}
+
+#[test]
+fn an_evaluation_stops_when_asked_and_refuses_broken_weights() {
+    let cell = cifar();
+    let architecture = cell.search();
+    let weights = cell.retrain(&architecture);
+    let params = evaluate::params(cell.declared(&evaluate::settings()), cell.reads()).unwrap();
+    let parts = Parts { objective: cell.task.objective, metric: cell.task.metric, child: cell.space.child };
+    let run = |weights: &Blobs, stop_after| {
+        let slots = [("dataset", &cell.dataset), ("architecture", &architecture), ("weights", weights)];
+        let mut context = MemoryContext::new(&slots, 0);
+        context.stop_after = stop_after;
+        let ended = evaluate::evaluate(&cell.names(), &params, &parts, &mut context);
+        (ended, context.outputs().len())
+    };
+    assert!(matches!(run(&weights, None), (Ok(()), 1)));
+    assert!(matches!(run(&weights, Some(2)), (Err(StageError::Interrupted), 0)));
+    let changed = |change: &dyn Fn(&mut Vec<Saved>)| {
+        let mut saved = decode(&weights[WEIGHTS_FILE]).unwrap();
+        change(&mut saved);
+        Blobs::from([(WEIGHTS_FILE.to_string(), encode(&saved).unwrap())])
+    };
+    let nan = changed(&|saved| saved.iter_mut().for_each(|s| s.values.fill(f32::NAN)));
+    assert!(matches!(run(&nan, None).0, Err(StageError::Numeric(m)) if m.contains("not finite")));
+    let short = changed(&|saved| drop(saved.remove(0)));
+    assert!(matches!(run(&short, None).0, Err(StageError::Data(m)) if m.contains("lacks")));
+}
+
+#[test]
+fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
+    let stages = [
+        (search::settings(), search::params as ParamsFn),
+        (retrain::settings(), retrain::params),
+        (evaluate::settings(), evaluate::params),
+    ];
+    for switch in SWITCHES {
+        let mut found = false;
+        for (settings, params) in &stages {
+            let Some(setting) = settings.iter().find(|s| s.key == switch.key) else { continue };
+            found = true;
+            for value in [switch.as_run.value(), switch.as_described.value()] {
+                let fits = match setting.kind {
+                    Kind::Bool => value.is_boolean(),
+                    Kind::Choice(names) => names.iter().any(|n| value == *n),
+                    _ => false,
+                };
+                assert!(fits, "{}: {value}", switch.key);
+            }
+            let canonical = |value: Option<Value>| {
+                let mut map = Map::from_iter([("retrain.split".to_string(), json!("search"))]);
+                map.retain(|key, _| settings.iter().any(|s| s.key == key));
+                map.extend(value.map(|v| (switch.key.to_string(), v)));
+                params(map, Reads { task: &[switch.key], space: &[switch.key] }).unwrap()
+            };
+            assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
+            assert_eq!(canonical(None), canonical(Some(switch.as_run.value())), "{}", switch.key);
+        }
+        assert!(found, "no stage reads {}", switch.key);
+    }
+}
+
+#[test]
+fn the_method_definition_sets_only_what_stages_read() {
+    let text = include_str!("../../manifests/methods/wrn-default.toml");
+    let definition: toml::Table = text.parse().unwrap();
+    let settings = [search::settings(), retrain::settings(), evaluate::settings()].concat();
+    let overrides = definition["override"].as_array().unwrap().iter().map(|o| &o["set"]);
+    for set in std::iter::once(&definition["set"]).chain(overrides) {
+        for (key, value) in set.as_table().unwrap() {
+            let setting = settings.iter().find(|s| s.key == key).unwrap_or_else(|| panic!("no stage reads {key}"));
+            let fits = match setting.kind {
+                Kind::Bool => value.is_bool(),
+                Kind::Count { min } => value.as_integer().is_some_and(|v| v >= min as i64),
+                Kind::Float { min, max } => value.as_float().is_some_and(|v| (min..=max).contains(&v)),
+                _ => false,
+            };
+            assert!(fits, "{key} = {value}");
+        }
+    }
+    // the published values are also the stage's defaults
+    let set = serde_json::to_value(&definition["set"]).unwrap();
+    let declared: Map<String, Value> = set.as_object().unwrap().clone();
+    let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
+    let reads = Reads { task: &[], space: &["retrain.droprate"] };
+    assert_eq!(retrain::params(retrain_only, reads).unwrap(), retrain::params(Map::new(), reads).unwrap());
 }

@@ -65,18 +65,38 @@ fn sizes(shape: &[usize]) -> Result<(usize, usize, usize)> {
     }
 }
 
-/// Sum over all values of channel `c` in one fixed order.
-fn sum(x: &[f32], (n, channels, plane): (usize, usize, usize), c: usize, f: impl Fn(usize) -> f64) -> f64 {
-    let mut total = 0f64;
+/// Independent partial sums: enough to hide the latency of an addition. Part of the result's bits, so it is a constant.
+const LANES: usize = 8;
+
+/// Sum of `f` over the values of channel `c` in one array, in one fixed order.
+fn sum(x: &[f32], sizes: (usize, usize, usize), c: usize, f: impl Fn(f64) -> f64) -> f64 {
+    sum_pairs(x, x, sizes, c, |x, _| f(x))
+}
+
+/// Sum of `f` over the pairs of values of channel `c` in two arrays of the same shape, in one fixed order.
+fn sum_pairs(
+    x: &[f32],
+    y: &[f32],
+    (n, channels, plane): (usize, usize, usize),
+    c: usize,
+    f: impl Fn(f64, f64) -> f64,
+) -> f64 {
+    let mut lanes = [0f64; LANES];
     for image in 0..n {
         let start = (image * channels + c) * plane;
-        let mut part = 0f64;
-        for at in start..(start + plane).min(x.len()) {
-            part += f(at);
+        let (x, y) = (&x[start..start + plane], &y[start..start + plane]);
+        let (xs, x_rest) = x.as_chunks::<LANES>();
+        let (ys, y_rest) = y.as_chunks::<LANES>();
+        for (x, y) in xs.iter().zip(ys) {
+            for lane in 0..LANES {
+                lanes[lane] += f(f64::from(x[lane]), f64::from(y[lane]));
+            }
         }
-        total += part;
+        for (lane, (x, y)) in lanes.iter_mut().zip(x_rest.iter().zip(y_rest)) {
+            *lane += f(f64::from(*x), f64::from(*y));
+        }
     }
-    total
+    lanes.iter().sum()
 }
 
 impl CustomOp3 for BatchNorm {
@@ -103,8 +123,8 @@ impl CustomOp3 for BatchNorm {
         let statistics: Vec<Channel> = (0..channels)
             .into_par_iter()
             .map(|c| {
-                let mean = sum(x, (n, channels, plane), c, |at| f64::from(x[at])) / count;
-                let squares = sum(x, (n, channels, plane), c, |at| (f64::from(x[at]) - mean).powi(2));
+                let mean = sum(x, (n, channels, plane), c, |x| x) / count;
+                let squares = sum(x, (n, channels, plane), c, |x| (x - mean) * (x - mean));
                 let unbiased = squares / (count - 1.0).max(1.0);
                 Channel { mean, scale: 1.0 / (squares / count + self.epsilon).sqrt(), unbiased }
             })
@@ -112,9 +132,9 @@ impl CustomOp3 for BatchNorm {
         let mut y = vec![0f32; x.len()];
         y.par_chunks_exact_mut(plane).enumerate().for_each(|(at, out)| {
             let Channel { mean, scale, .. } = statistics[at % channels];
-            let (gamma, beta) = (f64::from(gamma[at % channels]), f64::from(beta[at % channels]));
-            for (to, from) in out.iter_mut().zip(&x[at * plane..]) {
-                *to = ((f64::from(*from) - mean) * scale * gamma + beta) as f32;
+            let (slope, beta) = (scale * f64::from(gamma[at % channels]), f64::from(beta[at % channels]));
+            for (to, from) in out.iter_mut().zip(&x[at * plane..(at + 1) * plane]) {
+                *to = ((f64::from(*from) - mean) * slope + beta) as f32;
             }
         });
         *self.saved.lock().expect("no panic while locked") = statistics;
@@ -140,10 +160,8 @@ impl CustomOp3 for BatchNorm {
                         .into_par_iter()
                         .map(|c| {
                             let Channel { mean, scale, .. } = saved[c];
-                            let plain = sum(g, (n, channels, plane), c, |at| f64::from(g[at]));
-                            let scaled = sum(g, (n, channels, plane), c, |at| {
-                                f64::from(g[at]) * (f64::from(x[at]) - mean) * scale
-                            });
+                            let plain = sum(g, (n, channels, plane), c, |g| g);
+                            let scaled = sum_pairs(x, g, (n, channels, plane), c, |x, g| g * (x - mean)) * scale;
                             (plain, scaled)
                         })
                         .collect();
@@ -152,10 +170,10 @@ impl CustomOp3 for BatchNorm {
                         let Channel { mean, scale, .. } = saved[at % channels];
                         let (plain, scaled) = sums[at % channels];
                         let factor = f64::from(gamma[at % channels]) * scale;
-                        let values = x[at * plane..].iter().zip(&g[at * plane..]);
-                        for (to, (x, g)) in out.iter_mut().zip(values) {
-                            let normal = (f64::from(*x) - mean) * scale;
-                            *to = (factor * (f64::from(*g) - plain / count - normal * (scaled / count))) as f32;
+                        let (shift, slope) = (plain / count, scale * scaled / count);
+                        let range = at * plane..(at + 1) * plane;
+                        for (to, (x, g)) in out.iter_mut().zip(x[range.clone()].iter().zip(&g[range])) {
+                            *to = (factor * (f64::from(*g) - shift - (f64::from(*x) - mean) * slope)) as f32;
                         }
                     });
                     Ok((dx, sums))

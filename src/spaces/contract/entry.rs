@@ -8,6 +8,6 @@ pub struct SpaceEntry {
     /// The network of `<space>/default`, where there is one.
     pub default: Option<DefaultArchitecture>,
     pub child: BuildChild,
-    /// Settings of a stage that only some spaces look at, and this one does; the others leave its key alone.
+    /// Settings that matter for some cells only, and that this space looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],
 }

@@ -42,6 +42,12 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
     let split = samples.split(params.split);
     let (train, score) = (samples.part(&split.train)?, samples.part(&split.score)?);
     for (part, rows) in [(train, &split.train), (score, &split.score)] {
+        if height * width == 0 || part.y.shape.len() != 1 {
+            return Err(format!(
+                "cifar100: part `{}` should hold one label per image, found {:?}",
+                rows.part, part.y.shape
+            ));
+        }
         if part.x.dtype != Dtype::U8 || part.x.shape[1..] != [3, height, width] {
             return Err(format!(
                 "cifar100: part `{}` should hold U8 images of shape [3, {height}, {width}], found {:?} {:?}",
@@ -164,6 +170,7 @@ mod tests {
     use crate::artifacts::dataset::{Array, DatasetMeta, Rows, Split, Target, TaskShape};
     use crate::artifacts::samples::{Part, Samples, SplitChoice};
     use crate::tasks::contract::objective::ObjectiveParams;
+    use candle_core::Tensor;
     use std::collections::BTreeMap;
 
     /// `count` images whose pixels are all `pixel(sample)`, of class `sample % 100`.
@@ -202,21 +209,20 @@ mod tests {
     fn normalisation_matches_the_golden_vector() {
         let samples = dataset(2, |s| if s == 0 { 0 } else { 255 });
         let objective = open(&samples, &params()).unwrap();
-        let x = objective.scored_inputs(0..2).unwrap().to_vec3_first();
+        let x = corners(&objective.scored_inputs(0..2).unwrap());
         for (found, expected) in x.iter().zip([-1.89570, -1.89747, -1.59652, 1.84262, 2.00117, 2.02535]) {
             assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} instead of {expected}");
         }
     }
 
-    trait FirstOfPlanes {
-        fn to_vec3_first(&self) -> Vec<f32>;
+    /// The first value of each plane.
+    fn corners(x: &Tensor) -> Vec<f32> {
+        x.flatten_from(2).unwrap().narrow(2, 0, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    impl FirstOfPlanes for candle_core::Tensor {
-        /// The first value of each plane.
-        fn to_vec3_first(&self) -> Vec<f32> {
-            self.flatten_from(2).unwrap().narrow(2, 0, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-        }
+    /// The first channel of each image.
+    fn red(x: &Tensor) -> Vec<Vec<f32>> {
+        x.narrow(1, 0, 1).unwrap().flatten_from(1).unwrap().to_vec2().unwrap()
     }
 
     #[test]
@@ -224,9 +230,9 @@ mod tests {
         let samples = dataset(400, |_| 255);
         let with_hole = open(&samples, &params()).unwrap();
         let all: Vec<usize> = (0..400).collect();
-        let images = with_hole.training_batch(&all, 0).unwrap().inputs.to_vec_planes();
+        let images = red(&with_hole.training_batch(&all, 0).unwrap().inputs);
         let plain = ObjectiveParams { cutout: false, ..params() };
-        let without = open(&samples, &plain).unwrap().training_batch(&all, 0).unwrap().inputs.to_vec_planes();
+        let without = red(&open(&samples, &plain).unwrap().training_batch(&all, 0).unwrap().inputs);
         let black = -1.8957f32;
         let mut offsets = std::collections::BTreeSet::new();
         for (image, whole) in images.iter().zip(&without) {
@@ -256,17 +262,6 @@ mod tests {
         &plane[y * 32..(y + 1) * 32]
     }
 
-    trait FirstPlanes {
-        fn to_vec_planes(&self) -> Vec<Vec<f32>>;
-    }
-
-    impl FirstPlanes for candle_core::Tensor {
-        /// The first channel of each image.
-        fn to_vec_planes(&self) -> Vec<Vec<f32>> {
-            self.narrow(1, 0, 1).unwrap().flatten_from(1).unwrap().to_vec2().unwrap()
-        }
-    }
-
     #[test]
     fn half_of_the_images_are_flipped() {
         let mut samples = dataset(300, |_| 0);
@@ -276,12 +271,12 @@ mod tests {
         }
         let objective = open(&samples, &ObjectiveParams { cutout: false, ..params() }).unwrap();
         let all: Vec<usize> = (0..300).collect();
-        let images = objective.training_batch(&all, 3).unwrap().inputs.to_vec_planes();
+        let images = red(&objective.training_batch(&all, 3).unwrap().inputs);
         let flipped = images.iter().filter(|i| i[16 * 32 + 8] > 0.0).count();
         assert!((115..185).contains(&flipped), "{flipped}");
-        let again = objective.training_batch(&all, 3).unwrap().inputs.to_vec_planes();
+        let again = red(&objective.training_batch(&all, 3).unwrap().inputs);
         assert_eq!(images, again);
-        assert_ne!(images, objective.training_batch(&all, 4).unwrap().inputs.to_vec_planes());
+        assert_ne!(images, red(&objective.training_batch(&all, 4).unwrap().inputs));
     }
 
     #[test]
@@ -304,7 +299,7 @@ mod tests {
         let samples = dataset(20, |_| 200);
         let scored = |split, validation_augmented| {
             let objective = open(&samples, &ObjectiveParams { split, validation_augmented, ..params() }).unwrap();
-            objective.scored_inputs(0..20).unwrap().to_vec_planes()
+            red(&objective.scored_inputs(0..20).unwrap())
         };
         let clean = scored(SplitChoice::Final, true);
         assert_eq!(clean, scored(SplitChoice::Search, false));

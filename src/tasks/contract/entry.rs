@@ -11,6 +11,6 @@ pub struct TaskEntry {
     pub preparation: &'static dyn Preparation,
     pub objective: OpenObjective,
     pub metric: OpenMetric,
-    /// Settings of a stage that only some tasks look at, and this one does; the others leave its key alone.
+    /// Settings that matter for some cells only, and that this task looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],
 }

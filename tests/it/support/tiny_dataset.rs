@@ -54,10 +54,10 @@ pub fn fields(side: usize, train: usize, test: usize) -> Blobs {
         for _ in 0..count {
             let level = stream.uniform();
             let field: Vec<f64> = (0..side * side).map(|_| if stream.uniform() < level { 12.0 } else { 3.0 }).collect();
-            for at in 0..side * side {
+            for (at, coefficient) in field.iter().enumerate() {
                 let (row, column) = (at / side, at % side);
                 let bump = (row * (side - 1 - row) * column * (side - 1 - column)) as f64;
-                y.push((0.1 + bump / (field[at] + 10.0 * level)) as f32);
+                y.push((0.1 + bump / (coefficient + 10.0 * level)) as f32);
             }
             x.extend(field.iter().map(|v| *v as f32));
         }
