@@ -140,13 +140,8 @@ mod tests {
     fn damaged_archives_are_errors_or_short_but_never_panics() {
         let plain = sample();
         assert!(read(plain[..700].to_vec()).is_err());
-        let mut stream = crate::data::synthetic::Stream::new(
-            "archive",
-            "test",
-            crate::data::synthetic::Purpose::Noise,
-            0,
-            None,
-        );
+        let mut stream =
+            crate::data::synthetic::Stream::new("archive", "test", crate::data::synthetic::Purpose::Noise, 0, None);
         for _ in 0..2000 {
             let mut bytes = plain.clone();
             for _ in 0..=stream.below(4) {

@@ -233,7 +233,8 @@ fn percent_decode(text: &str) -> String {
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let code =
+            bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         match (bytes[at], code) {
             (b'%', Some(byte)) => {
                 out.push(byte);

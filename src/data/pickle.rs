@@ -223,12 +223,12 @@ impl Machine<'_> {
                     let bits = self.unsigned(8)?.swap_bytes(); // BINFLOAT is big-endian
                     self.push(Object::Float(f64::from_bits(bits)));
                 }
-                b'U' | b'C' => self.bytes(1)?,      // SHORT_BINSTRING, SHORT_BINBYTES
-                b'T' | b'B' => self.bytes(4)?,      // BINSTRING, BINBYTES
-                0x8e => self.bytes(8)?,             // BINBYTES8
-                0x8c => self.unicode(1)?,           // SHORT_BINUNICODE
-                b'X' => self.unicode(4)?,           // BINUNICODE
-                0x8d => self.unicode(8)?,           // BINUNICODE8
+                b'U' | b'C' => self.bytes(1)?, // SHORT_BINSTRING, SHORT_BINBYTES
+                b'T' | b'B' => self.bytes(4)?, // BINSTRING, BINBYTES
+                0x8e => self.bytes(8)?,        // BINBYTES8
+                0x8c => self.unicode(1)?,      // SHORT_BINUNICODE
+                b'X' => self.unicode(4)?,      // BINUNICODE
+                0x8d => self.unicode(8)?,      // BINUNICODE8
                 b')' => self.push(Object::Tuple(vec![])),
                 0x85..=0x87 => {
                     let items = self.pop_many(usize::from(op - 0x84))?;
@@ -390,7 +390,9 @@ impl Machine<'_> {
                 _ => return Err("a numpy scalar without type or bytes".into()),
             },
             // How Python 3 writes bytes at protocol 2 and below: text whose characters are the bytes.
-            (Callable::Encode, [text, encoding]) if matches!(self.short_text(*encoding)?.as_str(), "latin1" | "latin-1") => {
+            (Callable::Encode, [text, encoding])
+                if matches!(self.short_text(*encoding)?.as_str(), "latin1" | "latin-1") =>
+            {
                 let Object::Text(text) = &self.objects[*text] else {
                     return Err("bytes written as an encode call without text".into());
                 };
@@ -588,4 +590,139 @@ fn dtype(code: &str) -> Step<Dtype> {
     // numpy counts characters in `U`, of 4 bytes each.
     let width = if kind == 'U' { 4 * number } else { number };
     Ok(Dtype { kind, width, big_endian: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Object, Pickle, PickleError};
+    use crate::data::synthetic::{Purpose, Stream};
+
+    fn read(bytes: &[u8]) -> Result<Pickle, PickleError> {
+        // nothing here is long enough to be spilled
+        Pickle::read("x.pkl", &mut &bytes[..], std::path::Path::new("."))
+    }
+
+    fn refused(bytes: &[u8], word: &str) {
+        let message = read(bytes).unwrap_err().to_string();
+        assert!(message.contains(word) && message.contains("x.pkl, offset"), "{message}");
+    }
+
+    /// Python 2, protocol 2: {'a': [1, -2, 300], 'm': np.array([[1,2],[3,4]], 'u1'), 's': 'xy'}, as CIFAR's batches are.
+    fn sample() -> Vec<u8> {
+        let mut bytes = b"\x80\x02}q\x00(U\x01aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM\x2c\x01eU\x01mq\x03".to_vec();
+        bytes.extend(b"cnumpy.core.multiarray\n_reconstruct\nq\x04cnumpy\nndarray\nq\x05K\x00\x85q\x06U\x01bq\x07\x87q\x08Rq\x09");
+        bytes.extend(b"(K\x01K\x02K\x02\x86q\x0acnumpy\ndtype\nq\x0bU\x02u1q\x0cK\x00K\x01\x87q\x0dRq\x0e");
+        bytes.extend(
+            b"(K\x03U\x01|q\x0fNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tq\x10b\x89U\x04\x01\x02\x03\x04q\x11tq\x12b",
+        );
+        bytes.extend(b"U\x01sq\x13U\x02xyq\x14u.");
+        bytes
+    }
+
+    #[test]
+    fn reads_lists_texts_and_arrays() {
+        let pickle = read(&sample()).unwrap();
+        let item = |key| pickle.item(pickle.root(), key).unwrap();
+        assert_eq!(pickle.integers(item("a")).unwrap(), vec![1, -2, 300]);
+        assert_eq!(pickle.text(item("s")), Some("xy"));
+        let Object::Array { dtype, shape, fortran, data } = pickle.get(item("m")) else { panic!() };
+        assert_eq!((dtype.kind, dtype.width, shape.as_slice(), *fortran), ('u', 1, &[2, 2][..], false));
+        let Object::Bytes(bytes) = pickle.get(*data) else { panic!() };
+        assert_eq!(bytes.in_memory(), Some(&[1u8, 2, 3, 4][..]));
+        assert!(pickle.item(pickle.root(), "z").is_none());
+    }
+
+    #[test]
+    fn other_opcodes_of_the_specification() {
+        let pickle = read(b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00(\x8a\x02\x18\xfcI42\nI01\nG?\xf8\x00\x00\x00\x00\x00\x00N\x88\x8c\x02hi\x94)}]\x94K\x07at.")
+            .unwrap();
+        let Object::Tuple(items) = pickle.get(pickle.root()) else { panic!() };
+        let integers: Vec<_> = items[..3].iter().map(|id| pickle.integer(*id).unwrap()).collect();
+        assert_eq!(integers, vec![-1000, 42, 1]);
+        assert!(matches!(pickle.get(items[3]), Object::Float(1.5)));
+        assert_eq!(pickle.text(items[6]), Some("hi"));
+        assert_eq!(pickle.integers(items[9]).unwrap(), vec![7]);
+        // bytes of Python 3 at protocol 2
+        let pickle = read("\u{80}".as_bytes()); // not even a protocol
+        assert!(pickle.is_err());
+        let pickle =
+            read(b"\x80\x02c_codecs\nencode\nX\x03\x00\x00\x00a\xc3\xbfX\x06\x00\x00\x00latin1\x86R.").unwrap();
+        let Object::Bytes(bytes) = pickle.get(pickle.root()) else { panic!() };
+        assert_eq!(bytes.in_memory(), Some(&[b'a', 0xff][..]));
+    }
+
+    #[test]
+    fn a_numpy_scalar_is_an_integer() {
+        let mut bytes = b"\x80\x02cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\x02i8K\x00K\x01\x87R".to_vec();
+        bytes.extend(
+            b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbU\x08\xfe\xff\xff\xff\xff\xff\xff\xff\x86R.",
+        );
+        let pickle = read(&bytes).unwrap();
+        assert_eq!(pickle.integer(pickle.root()), Some(-2));
+    }
+
+    #[test]
+    fn nothing_is_executed() {
+        refused(b"cos\nsystem\n(U\x02lstR.", "os.system");
+        refused(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.", "builtins.eval");
+        refused(b"\x80\x02cnumpy\nndarray\nU\x01x\x85R.", "other arguments");
+        refused(b"(ios\nsystem\n.", "opcode");
+        refused(b"\x80\x02}U\x01aU\x01bU\x01c\x93.", "no text");
+        refused(b"\x80\x02K\x01K\x02b.", "no tuple");
+    }
+
+    #[test]
+    fn hostile_sizes_allocate_nothing() {
+        refused(b"\x80\x02B\xff\xff\xff\xffabc.", "ends after");
+        refused(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc.", "ends after");
+        refused(b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc.", "a text of");
+        refused(b"\x80\x02", "cut");
+        refused(b".", "stack");
+        refused(b"(0.", "opcode");
+        refused(b"t.", "mark");
+        refused(b"h\x05.", "memo 5");
+    }
+
+    /// A list that holds itself, and a tuple of tuples that would be 2¹⁰⁰ long if copied.
+    #[test]
+    fn sharing_and_cycles_stay_small() {
+        let pickle = read(b"\x80\x02]q\x00h\x00a.").unwrap();
+        assert!(pickle.integers(pickle.root()).is_none());
+        let mut bytes = b"\x80\x02)q\x00".to_vec();
+        for i in 1..100u8 {
+            bytes.extend([b'h', i - 1, b'h', i - 1, 0x86, b'q', i]);
+        }
+        bytes.push(b'.');
+        assert!(
+            matches!(read(&bytes).unwrap(), pickle if matches!(pickle.get(pickle.root()), Object::Tuple(items) if items.len() == 2))
+        );
+    }
+
+    #[test]
+    fn mutations_never_panic() {
+        let sample = sample();
+        let mut stream = Stream::new("pickle", "test", Purpose::Noise, 0, None);
+        let mut errors = 0;
+        for _ in 0..5000 {
+            let mut bytes = sample.clone();
+            for _ in 0..=stream.below(3) {
+                let at = stream.below(bytes.len() as u64) as usize;
+                bytes[at] = if stream.below(3) == 0 {
+                    b"().]}htuaesR\x93b\xff"[stream.below(14) as usize]
+                } else {
+                    stream.bits() as u8
+                };
+            }
+            if stream.below(4) == 0 {
+                bytes.truncate(stream.below(bytes.len() as u64) as usize);
+            }
+            match read(&bytes) {
+                Ok(pickle) => {
+                    pickle.item(pickle.root(), "a").and_then(|id| pickle.integers(id));
+                }
+                Err(_) => errors += 1,
+            }
+        }
+        assert!(errors > 1000, "{errors}");
+    }
 }

@@ -95,7 +95,9 @@ struct Cut<'a> {
 impl Cut<'_> {
     /// Coefficients and solutions, (wanted, side, side) each.
     fn read(&self, context: &mut dyn Context) -> Result<(Vec<f32>, Vec<f32>), StageError> {
-        let damaged = |e: MatError| StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"));
+        let damaged = |e: MatError| {
+            StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"))
+        };
         let mut mat = Mat5::open(self.file, context.open(RAW, self.file)?).map_err(damaged)?;
         let (mut coefficients, mut solutions) = (None, None);
         let mut others = Vec::new();
