@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).map(|i| (i * i / 7) as u8).collect()
+    (0..300_000u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect()
 }
 
 fn other() -> Vec<u8> {
@@ -198,7 +198,7 @@ fn a_server_that_fails_for_a_while_is_waited_for() {
 fn a_server_that_never_recovers_is_given_up() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let downloader = Downloader { tries: 3, pause: Duration::from_millis(1), ..Downloader::default() };
+    let downloader = Downloader::new(3, Duration::from_millis(1));
     for kind in ["broken", "always-cut", "boasts"] {
         let path = format!("{kind}/a.bin");
         let error = downloader.get(&server.url(&path), None, false, folder.path(), &mut |_, _| true).unwrap_err();
@@ -219,7 +219,7 @@ fn a_server_that_never_recovers_is_given_up() {
 fn a_stop_is_seen_and_the_next_run_goes_on() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let downloader = Downloader { pause: Duration::from_millis(1), ..Downloader::default() };
+    let downloader = Downloader::new(3, Duration::from_millis(1));
     let url = server.url("good/a.bin");
     let stopped = downloader.get(&url, None, false, folder.path(), &mut |done, _| done < 100_000);
     assert!(matches!(stopped, Err(DownloadError::Stopped)));
@@ -309,9 +309,9 @@ fn files_of_a_user_are_taken_and_checked() {
         params.external(&Cifar100Source).into_iter().map(|(name, _)| name).collect()
     };
     assert_eq!(names(&params(&[])), vec!["cifar-100-python.tar.gz"], "the official name, for the message");
-    ["train.bin", "test.bin"].map(put);
+    ["train.bin", "test.bin"].iter().for_each(|name| put(name));
     assert_eq!(names(&params(&[])), vec!["train.bin", "test.bin"]);
-    ["train", "test", "meta"].map(put);
+    ["train", "test", "meta"].iter().for_each(|name| put(name));
     assert_eq!(names(&params(&[])), vec!["train", "test", "meta"]);
     put("cifar-100-python.tar.gz");
     assert_eq!(names(&params(&[])), vec!["cifar-100-python.tar.gz"]);

@@ -1,12 +1,12 @@
 //! Solves −∇·(a∇u) = f on the unit square with u = 0 on the border (task specification §13.7): 5-point finite volumes, face
 //! coefficient = mean of the two nodes, conjugate gradients in f64 preconditioned by the exact constant-coefficient solver.
-//! With a in [3, 12] the preconditioned condition number is at most 4, so about 18 steps do on every grid.
+//! With a in [3, 12] the preconditioned condition number is at most 4, so about 20 steps do on every grid.
 
 use crate::tasks::darcy::poisson::Poisson;
 
 /// Relative residual at which the iteration stops (task specification §13.7).
 pub const TOLERANCE: f64 = 1e-8;
-/// Condition number 4 needs 18; ten times as many means that the coefficient is out of range.
+/// Condition number 4 needs about 20; ten times as many means that the coefficient is out of range.
 const MOST_STEPS: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
