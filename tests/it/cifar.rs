@@ -202,7 +202,7 @@ fn records(path: &Path, count: usize) -> (Vec<Vec<f64>>, Vec<usize>) {
 }
 
 /// Colour means of 8×8 cells, gradient energy, differences at growing lags, colour histogram.
-fn hand_features(picture: &Vec<f64>) -> Vec<f64> {
+fn hand_features(picture: &[f64]) -> Vec<f64> {
     let at = |plane: usize, y: usize, x: usize| picture[(plane * 32 + y) * 32 + x];
     let mut out = vec![1.0];
     for plane in 0..3 {
@@ -275,8 +275,8 @@ fn the_small_data_can_be_learned() {
     let (raw, mut y) = records(&context.output_path("train.bin"), 2000);
     let (raw_test, y_test) = records(&context.output_path("test.bin"), 500);
     let centroid = centroid_accuracy(&raw, &y, &raw_test, &y_test);
-    let x: Vec<_> = raw.iter().map(hand_features).collect();
-    let x_test: Vec<_> = raw_test.iter().map(hand_features).collect();
+    let x: Vec<_> = raw.iter().map(|picture| hand_features(picture)).collect();
+    let x_test: Vec<_> = raw_test.iter().map(|picture| hand_features(picture)).collect();
     let ridge = ridge_accuracy(&x, &y, &x_test, &y_test);
     Stream::new("cifar100", "test", Purpose::Label, 0, None).shuffle(&mut y);
     let permuted = ridge_accuracy(&x, &y, &x_test, &y_test);

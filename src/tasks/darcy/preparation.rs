@@ -8,7 +8,7 @@ use crate::data::part::{PartWriter, Promise};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
 use safetensors::Dtype;
-use std::io::Write;
+use std::io::{BufReader, Write};
 
 /// See `contract/preparation.rs`.
 pub struct DarcyPreparation;
@@ -98,7 +98,8 @@ impl Cut<'_> {
         let damaged = |e: MatError| {
             StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"))
         };
-        let mut mat = Mat5::open(self.file, context.open(RAW, self.file)?).map_err(damaged)?;
+        let mut mat =
+            Mat5::open(self.file, BufReader::with_capacity(1 << 16, context.open(RAW, self.file)?)).map_err(damaged)?;
         let (mut coefficients, mut solutions) = (None, None);
         let mut others = Vec::new();
         while let Some(mut variable) = mat.next_variable().map_err(damaged)? {

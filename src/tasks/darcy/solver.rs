@@ -82,7 +82,7 @@ impl Solver {
         }
         let residual = if norm > 0.0 { dot(&ap, &ap).sqrt() / norm } else { 0.0 };
         // NaN must not pass. The recurrence and the true residual differ by rounding only.
-        if !(residual <= 10.0 * TOLERANCE) {
+        if residual.is_nan() || residual > 10.0 * TOLERANCE {
             return Err(NotConverged { residual, steps });
         }
         let mut padded = vec![0.0; n * n];
