@@ -30,6 +30,7 @@ fn prepare(files: &[(&str, PathBuf)], counts: &Counts) -> Result<(DatasetMeta, P
         context = context.input("raw", name, path);
     }
     Cifar100Preparation.prepare(counts, "files", &mut context).map_err(|e| e.to_string())?;
+    assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     let meta: DatasetMeta = serde_json::from_slice(&context.output("dataset.json")).unwrap();
     let part = |name: &str| {
         let bytes = context.output(&format!("{name}.safetensors"));

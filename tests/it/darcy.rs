@@ -152,6 +152,7 @@ fn prepare(context: &mut DataContext, changes: &[(&str, Value)]) -> Result<Datas
     let settings = params.to_settings();
     assert_eq!(PreprocessParams::from_settings(&settings, &DarcyPreparation).unwrap(), params);
     preprocess(&DarcyPreparation, &params, context)?;
+    assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     Ok(serde_json::from_slice(&context.output("dataset.json")).unwrap())
 }
 

@@ -3,16 +3,19 @@
 use nasperf_pipe::digest::Digest;
 use nasperf_pipe::stages::context::{Context, Output, Progress, StageError};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// Inputs are files anywhere, outputs files in a folder.
 pub struct DataContext {
     folder: tempfile::TempDir,
     inputs: BTreeMap<String, BTreeMap<String, PathBuf>>,
     state: Option<Vec<u8>>,
+    /// Inputs opened and not read to the end: the engine verifies a digest there.
+    unfinished: Arc<Mutex<BTreeSet<String>>>,
     pub notes: RefCell<Vec<String>>,
     /// `stop_asked` and `save_due` become true after so many progress reports.
     pub stop_after: Cell<Option<usize>>,
@@ -28,6 +31,7 @@ impl DataContext {
             folder,
             inputs: BTreeMap::new(),
             state: None,
+            unfinished: Arc::default(),
             notes: RefCell::default(),
             stop_after: Cell::new(None),
         }
@@ -65,9 +69,29 @@ impl DataContext {
         fs::read(self.output_path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
+    pub fn unfinished(&self) -> Vec<String> {
+        self.unfinished.lock().unwrap().iter().cloned().collect()
+    }
+
     /// Name and digest of each output.
     pub fn digests(&self) -> Vec<(String, Digest)> {
         self.outputs().into_iter().map(|name| (name.clone(), Digest::of(self.output(&name)))).collect()
+    }
+}
+
+struct WatchedInput {
+    file: BufReader<File>,
+    name: String,
+    unfinished: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Read for WatchedInput {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(out)?;
+        if count == 0 && !out.is_empty() {
+            self.unfinished.lock().unwrap().remove(&self.name);
+        }
+        Ok(count)
     }
 }
 
@@ -101,7 +125,9 @@ impl Context for DataContext {
     }
 
     fn open(&self, slot: &str, name: &str) -> Result<Box<dyn Read + Send>, StageError> {
-        Ok(Box::new(BufReader::new(File::open(&self.inputs[slot][name])?)))
+        let file = BufReader::new(File::open(&self.inputs[slot][name])?);
+        self.unfinished.lock().unwrap().insert(name.to_string());
+        Ok(Box::new(WatchedInput { file, name: name.to_string(), unfinished: self.unfinished.clone() }))
     }
 
     fn create(&mut self, name: &str) -> Result<Box<dyn Output>, StageError> {

@@ -102,6 +102,7 @@ impl Cut<'_> {
             Mat5::open(self.file, BufReader::with_capacity(1 << 16, context.open(RAW, self.file)?)).map_err(damaged)?;
         let (mut coefficients, mut solutions) = (None, None);
         let mut others = Vec::new();
+        // To the end, though the Kcoeff variables are of no use: there the input's digest is verified.
         while let Some(mut variable) = mat.next_variable().map_err(damaged)? {
             let slot = match variable.header.name.as_str() {
                 "coeff" => &mut coefficients,
@@ -112,9 +113,6 @@ impl Cut<'_> {
                 }
             };
             *slot = Some(self.take(&mut variable, context)?);
-            if coefficients.is_some() && solutions.is_some() {
-                break; // the Kcoeff variables after them are of no use
-            }
         }
         match (coefficients, solutions) {
             (Some(coefficients), Some(solutions)) => Ok((coefficients, solutions)),

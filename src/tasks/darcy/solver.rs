@@ -171,7 +171,7 @@ mod tests {
     fn second_order_on_a_manufactured_solution() {
         let error = |n: usize| {
             let point = |at: usize| ((at / n) as f64 / (n - 1) as f64, (at % n) as f64 / (n - 1) as f64);
-            let a: Vec<f64> = (0..n * n).map(|at| point(at)).map(|(x, y)| 4.0 + x + 0.5 * y + x * y).collect();
+            let a: Vec<f64> = (0..n * n).map(&point).map(|(x, y)| 4.0 + x + 0.5 * y + x * y).collect();
             let exact = |x: f64, y: f64| (PI * x).sin() * (2.0 * PI * y).sin();
             let f: Vec<f64> = (0..n * n)
                 .map(|at| {
