@@ -1,3 +1,9 @@
 //! Typed results that travel between stages, one file per type, each with its format version.
+pub mod architecture;
 pub mod dataset;
+pub mod published;
 pub mod score;
+pub mod summary;
+pub mod samples;
+pub mod training_log;
+pub mod weights;

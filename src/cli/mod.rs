@@ -1,1 +1,24 @@
-//! cli
+//! The command line: one verb per file. `catalog` collects the tables; nobody else reads them.
+pub mod catalog;
+pub mod check;
+pub mod completions;
+pub mod diff;
+pub mod doctor;
+pub mod exec_node;
+pub mod exit;
+pub mod explain;
+pub mod fetch;
+pub mod gc;
+pub mod graph;
+pub mod logs;
+pub mod options;
+pub mod plan;
+pub mod render;
+pub mod report;
+pub mod results;
+pub mod run;
+pub mod schema;
+pub mod session;
+pub mod status;
+pub mod verbs;
+pub mod why;

@@ -1,1 +1,25 @@
-//! manifest
+//! From a TOML manifest to cells and settings: only valid values leave this folder.
+pub mod definition;
+pub mod diagnostic;
+pub mod document;
+pub mod duration;
+pub mod expand;
+pub mod file;
+pub mod flatten;
+pub mod grid;
+pub mod layer;
+pub mod load;
+pub mod overrides;
+pub mod pick;
+pub mod profile;
+pub mod request;
+pub mod resolve;
+pub mod run;
+pub mod schema;
+pub mod selector;
+pub mod setting;
+pub mod suggest;
+pub mod task;
+pub mod vocabulary;
+pub mod words;
+pub mod written;

@@ -1,1 +1,7 @@
-//! nn
+//! Layers, initialisation and the set of a network's parameters. Knows no space and no task.
+pub mod batch_norm;
+pub mod conv;
+pub mod dropout;
+pub mod linear;
+pub mod network;
+pub mod parameters;

@@ -1,1 +1,30 @@
-//! report
+//! Reports from a summary, one file per output format. Computes no statistics: what is shown stands in the summary.
+//!
+//! A page in HTML (`html.rs`, one more row, `index.html`) will need more than a summary (learning curves, genotypes, costs), so its
+//! renderer will take those as further fields of the summary's artifact or a second argument of the row; nothing of it is here yet.
+
+use crate::report::entry::ReportEntry;
+
+pub mod axis;
+pub mod caption;
+pub mod csv;
+pub mod entry;
+pub mod json;
+pub mod latex;
+pub mod markdown;
+pub mod number;
+pub mod profile_plot;
+pub mod svg;
+pub mod terminal;
+pub mod text_table;
+pub mod write;
+
+/// Every format, in the order in which its files are listed.
+pub const TABLE: &[ReportEntry] = &[
+    ReportEntry { name: "text", files: "report.txt", render: terminal::files },
+    ReportEntry { name: "markdown", files: "report.md", render: markdown::files },
+    ReportEntry { name: "latex", files: "table2.tex, table3.tex", render: latex::files },
+    ReportEntry { name: "csv", files: "scores.csv, runs.csv, standings.csv, deviations.csv", render: csv::files },
+    ReportEntry { name: "json", files: "summary.json", render: json::files },
+    ReportEntry { name: "profile", files: "profile-<panel>.{svg,csv,json}", render: profile_plot::files },
+];

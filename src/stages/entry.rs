@@ -78,6 +78,8 @@ pub enum Kind {
         max: f64,
     },
     Text,
+    /// A file or folder: relative to the manifest that names it, or to the working directory where `--set` does.
+    Path,
     Choice(&'static [&'static str]),
     /// A length of time: `90s`, `30m`, `8h`.
     Duration,
@@ -112,7 +114,7 @@ pub struct Resources {
 
 pub type ParamsFn = Box<dyn Fn(&Names, Map<String, Value>) -> Result<Map<String, Value>, String> + Send + Sync>;
 pub type ExternalFn = Box<dyn Fn(&Names, &Map<String, Value>) -> Vec<(String, PathBuf)> + Send + Sync>;
-pub type RootsFn = Box<dyn Fn(&Names) -> Vec<String> + Send + Sync>;
+pub type RootsFn = Box<dyn Fn(&Names, &Map<String, Value>) -> Vec<String> + Send + Sync>;
 pub type RunFn = Box<dyn Fn(&Names, &Map<String, Value>, &mut dyn Context) -> Result<(), StageError> + Send + Sync>;
 
 /// One stage. Rows stand in `stages/mod.rs`; tests make their own.
@@ -131,7 +133,7 @@ pub struct StageEntry {
     pub params: ParamsFn,
     /// Files outside the store that this node reads, with the name each has in slot `external`.
     pub external: ExternalFn,
-    /// Source files (relative to `src/`) whose closure is this node's code.
+    /// Source files (relative to `src/`) whose closure is this node's code, for these names and parameters.
     pub roots: RootsFn,
     /// How much it wants of the machine where the manifest does not say.
     pub resources: Resources,

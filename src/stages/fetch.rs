@@ -87,7 +87,7 @@ pub fn settings() -> Vec<Setting> {
             "Prefixes (http, https, file) tried before the addresses, as <prefix>/<name> and <prefix>/<task>/<name>.",
             false,
         ),
-        setting("data.dir", Kind::Text, "The folder of `data.source = \"files\"`.", false),
+        setting("data.dir", Kind::Path, "The folder of `data.source = \"files\"`.", false),
         setting(
             "data.paths",
             Kind::Any,
@@ -96,7 +96,7 @@ pub fn settings() -> Vec<Setting> {
         ),
         setting(
             "data.lock",
-            Kind::Text,
+            Kind::Path,
             "The lock file: sizes and digests recorded at the first download and verified ever after.",
             false,
         ),

@@ -1,1 +1,11 @@
-//! stats
+//! Statistics on scores and errors: nothing here reads or writes.
+pub mod deviation;
+pub mod error_form;
+pub mod improvement;
+pub mod imputation;
+pub mod panel;
+pub mod profile;
+pub mod rank;
+pub mod spread;
+pub mod standing;
+pub mod table;

@@ -1,4 +1,25 @@
-//! tasks
+//! The table of tasks. Nobody but the catalog and tests reads it.
 pub mod cifar100;
 pub mod contract;
 pub mod darcy;
+
+use crate::tasks::contract::entry::TaskEntry;
+
+pub const TASKS: &[TaskEntry] = &[
+    TaskEntry {
+        name: "cifar100",
+        source: &cifar100::source::Cifar100Source,
+        preparation: &cifar100::preparation::Cifar100Preparation,
+        objective: cifar100::objective::open,
+        metric: cifar100::metric::open,
+        reads: &["retrain.cutout", "fidelity.validation_augmented"],
+    },
+    TaskEntry {
+        name: "darcy",
+        source: &darcy::source::DarcySource,
+        preparation: &darcy::preparation::DarcyPreparation,
+        objective: darcy::objective::open,
+        metric: darcy::metric::open,
+        reads: &["fidelity.darcy_batch_means"],
+    },
+];

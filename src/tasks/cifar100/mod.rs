@@ -1,4 +1,6 @@
-//! CIFAR-100: 32×32 colour pictures of 100 classes, 2D point.
+//! CIFAR-100: 3×32×32 colour images of 100 classes, 2D point.
+pub mod metric;
+pub mod objective;
 pub mod picture;
 pub mod preparation;
 pub mod source;

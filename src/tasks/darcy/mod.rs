@@ -1,5 +1,8 @@
-//! Darcy flow: diffusion coefficient to pressure, 2D dense.
+//! Darcy flow: a field of coefficients to the field of pressures, 2D dense.
 pub mod field;
+pub mod metric;
+pub mod normaliser;
+pub mod objective;
 pub mod poisson;
 pub mod preparation;
 pub mod sine;

@@ -1,0 +1,40 @@
+# Short names for the commands of every day; each prints what it runs. `make help` lists them.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help check test first smoke learn golden bench paper clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# In the release profile throughout: what check compiles, test and the runs below use again.
+check: ## formatting, lints (warnings are errors), licences of all dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --all-targets -- -D warnings
+	$(CARGO) test --release --test it licences::
+
+test: ## all tests
+	$(CARGO) test --release
+
+first: ## the run that README.md begins with
+	$(CARGO) run --release -- manifests/first.toml
+
+smoke: ## every task and method that exists, on tiny embedded data
+	$(CARGO) run --release -- manifests/smoke.toml
+
+learn: ## train small networks long enough to beat the stated gates
+	$(CARGO) run --release -- manifests/learn.toml
+
+paper: ## the paper's tables and profiles from its published scores, without training
+	$(CARGO) run --release -- manifests/published.toml
+
+golden: ## renew tests/golden/ from what the program gives now; read the diff before committing it
+	NASPERF_GOLDEN=renew $(CARGO) test --release
+	git --no-pager diff --stat -- tests/golden
+
+bench: ## all benchmarks
+	$(CARGO) bench
+
+clean: ## remove what the compiler made; results in cache/ stay
+	$(CARGO) clean

@@ -1,0 +1,64 @@
+//! Writes the code fingerprint table that `src/fingerprint/table.rs` embeds. Uses the crate's own scanner.
+
+use fingerprint::packages::Packages;
+use fingerprint::survey::{Manifests, survey};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+#[allow(dead_code)]
+#[path = "src/digest.rs"]
+mod digest;
+
+#[allow(dead_code)]
+#[path = "src/fingerprint"]
+mod fingerprint {
+    pub mod closure;
+    pub mod crates;
+    pub mod cuts;
+    pub mod names;
+    pub mod packages;
+    pub mod rules;
+    pub mod scan;
+    pub mod survey;
+    pub mod tokens;
+}
+
+fn main() {
+    if let Err(error) = write_table() {
+        // Cargo shows what a build script prints only when it fails.
+        eprintln!("error: cannot fingerprint the source code: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn write_table() -> Result<(), Box<dyn std::error::Error>> {
+    let variable = |name: &str| env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"));
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let target = variable("TARGET")?.into_string().map_err(|_| "TARGET is not UTF-8")?;
+    let manifests = Manifests::read(&root)?;
+    let cargo = PathBuf::from(variable("CARGO")?);
+    // Without the cargo features of this build: nodes on the CPU keep their keys in a build with `cuda`.
+    let packages = Packages::resolve(&cargo, &root, &target, &manifests.lock, &manifests.manifest)?;
+    let (survey, _) = survey(&root, &manifests, &target, packages, &|_, _| None)?;
+
+    for path in ["build.rs", "Cargo.toml", "Cargo.lock", "src", "kernels"] {
+        // A path that is not there would run this script at each build.
+        if root.join(path).exists() {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+    for outside in survey.graph.files.keys().filter_map(|path| path.strip_prefix("../")) {
+        println!("cargo:rerun-if-changed={outside}");
+    }
+    for violation in &survey.violations {
+        println!("cargo:warning=cache keys may miss code: src/{violation}");
+    }
+    let table = serde_json::to_string(&survey.graph)?;
+    let place = PathBuf::from(variable("OUT_DIR")?).join(fingerprint::scan::TABLE_FILE);
+    // An unchanged table keeps its time stamp, so that nothing is compiled again.
+    if fs::read_to_string(&place).ok().as_ref() != Some(&table) {
+        fs::write(&place, table)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! What every algorithm gives.
+pub mod entry;
+pub mod search;

@@ -1,0 +1,77 @@
+//! Collects the tables: stages, tasks, spaces, algorithms, switches, definitions. Nobody else reads them.
+
+use crate::algorithms::ALGORITHMS;
+use crate::fidelity::SWITCHES;
+use crate::fingerprint::table::Table;
+use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
+use crate::spaces::SPACES;
+use crate::stages::entry::{Kind, Setting, StageEntry};
+use crate::stages::{Parts, rows};
+use crate::tasks::TASKS;
+
+/// Everything that a manifest may name, and how it runs.
+pub struct Catalog {
+    pub stages: Vec<StageEntry>,
+    pub vocabulary: Vocabulary,
+    /// The code of this binary.
+    pub table: &'static Table,
+}
+
+impl Catalog {
+    pub fn collect() -> Catalog {
+        let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS });
+        let mut settings: Vec<Setting> = stages.iter().flat_map(|stage| stage.settings.iter().cloned()).collect();
+        settings.extend(resource_settings());
+        let vocabulary =
+            Vocabulary { tasks: tasks(), methods: methods(), settings, switches: switches(), definitions: definitions() };
+        Catalog { stages, vocabulary, table: Table::embedded() }
+    }
+}
+
+fn tasks() -> Vec<TaskWord> {
+    let word = |(name, dimension, form): &(&str, u8, Form)| TaskWord { name: name.to_string(), dimension: *dimension, form: *form };
+    TASK_FORMS.iter().map(word).collect()
+}
+
+/// Dimension and form of each task in the table (tasks.md §1).
+const TASK_FORMS: &[(&str, u8, Form)] = &[("cifar100", 2, Form::Point), ("darcy", 2, Form::Dense)];
+
+fn methods() -> Vec<MethodWord> {
+    vec![MethodWord {
+        space: "wrn".to_string(),
+        algorithm: "default".to_string(),
+        aliases: Vec::new(),
+        supports: |task| task.dimension == 2 && task.form != Form::MultiLabel,
+        not_applicable: "the wide residual network of this version takes 2D point and 2D dense tasks".to_string(),
+    }]
+}
+
+fn switches() -> Vec<Switch> {
+    let switch = |row: &crate::fidelity::Switch| Switch {
+        key: row.key,
+        as_run: row.as_run.value(),
+        as_described: row.as_described.value(),
+        doc: row.doc,
+    };
+    SWITCHES.iter().map(switch).collect()
+}
+
+fn definitions() -> Vec<Definition> {
+    let files = [
+        ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
+        ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
+        ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
+    ];
+    files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()
+}
+
+/// What a manifest may say of a node's slots; they reach no key.
+fn resource_settings() -> Vec<Setting> {
+    let setting = |key, kind, doc| Setting { key, kind, doc, keyed: false };
+    vec![
+        setting("resources.threads", Kind::Count { min: 1 }, "CPU threads a node asks for; idle ones are shared out."),
+        setting("resources.memory_mib", Kind::Count { min: 1 }, "Memory a node asks for, in MiB."),
+        setting("resources.gpus", Kind::Count { min: 0 }, "GPUs a node asks for."),
+        setting("resources.time", Kind::Duration, "Time after which a node saves its state and fails, such as 8h."),
+    ]
+}

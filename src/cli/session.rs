@@ -1,0 +1,127 @@
+//! What most verbs begin with: manifest → plan → store → where each node stands. Decides nothing about running.
+
+use crate::cli::catalog::Catalog;
+use crate::cli::exit::Exit;
+use crate::cli::options::{LayerOptions, SelectOptions};
+use crate::digest::Digest;
+use crate::manifest::load::load;
+use crate::manifest::request::Request;
+use crate::manifest::resolve::Manifest;
+use crate::plan::expand::{ExpandError, GridCell, expand};
+use crate::plan::external::Memo;
+use crate::plan::graph::Graph;
+use crate::store::record::Outputs;
+use crate::plan::key::CPU_EXACT;
+use crate::plan::node::{NodeId, Plan};
+use crate::plan::select::{SelectError, Selector};
+use crate::plan::stale::{Assessor, Codes};
+use crate::store::store::Store;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A manifest with its plan.
+pub struct Session {
+    pub catalog: Catalog,
+    pub manifest: Manifest,
+    pub plan: Plan,
+}
+
+impl Session {
+    /// Reads the manifest and makes the plan; all errors of a manifest come at once.
+    pub fn open(catalog: Catalog, path: &Path, layers: &LayerOptions) -> Result<Session, Exit> {
+        let request = Request { profile: layers.profile.clone(), set: layers.set.clone() };
+        let manifest = load(path, &catalog.vocabulary, &request).map_err(Exit::usage)?;
+        let cells: Vec<GridCell> = manifest
+            .cells
+            .iter()
+            .map(|cell| GridCell {
+                task: cell.task.clone(),
+                space: cell.space.clone(),
+                algorithm: cell.algorithm.clone(),
+                seed: cell.seed,
+                settings: cell.settings.clone(),
+            })
+            .collect();
+        let plan = expand(&catalog.stages, &cells, &manifest.settings, &|_| None).map_err(|error| match error {
+            ExpandError::Params { .. } => Exit::usage(format!("{}: {error}", path.display())),
+            other => Exit::failed(other),
+        })?;
+        Ok(Session { catalog, manifest, plan })
+    }
+
+    /// Where nodes stand is computed by this.
+    pub fn assessor(&self, store: &Store) -> Assessor<'_> {
+        Assessor {
+            stages: &self.catalog.stages,
+            plan: &self.plan,
+            codes: Codes::new(self.catalog.table),
+            memo: Memo::load(&memo_path(store)),
+            numerics: CPU_EXACT.to_string(),
+        }
+    }
+
+    pub fn label(&self, id: NodeId) -> &str {
+        &self.plan.nodes[id].label
+    }
+
+    pub fn stage(&self, id: NodeId) -> &'static str {
+        self.catalog.stages[self.plan.nodes[id].stage].name
+    }
+
+    /// All nodes that any of the selectors means.
+    pub fn select(&self, selectors: &[String]) -> Result<Vec<NodeId>, Exit> {
+        let mut found = Vec::new();
+        for text in selectors {
+            let chosen = Selector::parse(text).and_then(|s| s.select(&self.catalog.stages, &self.plan));
+            found.extend(chosen.map_err(|error| match error {
+                SelectError::Syntax { .. } => Exit::usage(error),
+                SelectError::Nothing { .. } => Exit::nothing(error),
+            })?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The nodes asked for, and those to run although cached.
+    pub fn targets(&self, select: &SelectOptions) -> Result<(Vec<bool>, Vec<bool>), Exit> {
+        let graph = Graph::of(&self.plan);
+        let count = self.plan.nodes.len();
+        let mut targets = vec![true; count];
+        let mut narrow = |mask: Vec<bool>| targets.iter_mut().zip(mask).for_each(|(target, m)| *target &= m);
+        if !select.only.is_empty() {
+            let chosen = self.select(&select.only)?;
+            narrow((0..count).map(|id| chosen.binary_search(&id).is_ok()).collect());
+        }
+        if !select.from.is_empty() {
+            narrow(graph.descendants(&self.select(&select.from)?));
+        }
+        if !select.until.is_empty() {
+            narrow(graph.ancestors(&self.select(&select.until)?));
+        }
+        let mut forced = vec![false; count];
+        for id in self.select(&select.rerun)? {
+            forced[id] = true;
+        }
+        if !targets.iter().any(|&target| target) {
+            return Err(Exit::nothing("--only, --from and --until together leave no node"));
+        }
+        Ok((targets, forced))
+    }
+}
+
+/// Opens the cache.
+pub fn open_store(cache: &Path) -> Result<Store, Exit> {
+    Store::open(cache).map_err(Exit::usage)
+}
+
+/// Where digests of files outside the store are remembered.
+pub fn memo_path(store: &Store) -> std::path::PathBuf {
+    store.root().join("external-digests.json")
+}
+
+/// Looks keys up in one snapshot of the store.
+pub fn snapshot_hits(store: &Store) -> Result<impl Fn(&str, &Digest) -> Option<Arc<Outputs>>, Exit> {
+    let snapshot = store.snapshot().map_err(Exit::failed)?;
+    Ok(move |_stage: &str, key: &Digest| snapshot.hit(key))
+}

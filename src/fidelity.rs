@@ -1,0 +1,84 @@
+//! Where the published runs differ from their description: one switch per difference, with the value of either mode
+//! of `run.fidelity`. No file that computes imports this: values arrive as parameters.
+
+use serde_json::{Value, json};
+
+pub struct Switch {
+    /// Dotted key of the setting.
+    pub key: &'static str,
+    /// Value under `run.fidelity = "as-run"`.
+    pub as_run: Preset,
+    /// Value under `run.fidelity = "as-described"`.
+    pub as_described: Preset,
+    pub doc: &'static str,
+    /// Where the difference is on record: upstream file and the register's number.
+    pub origin: &'static str,
+}
+
+/// A value that can stand in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    Bool(bool),
+    Text(&'static str),
+}
+
+impl Preset {
+    pub fn value(self) -> Value {
+        match self {
+            Preset::Bool(value) => json!(value),
+            Preset::Text(value) => json!(value),
+        }
+    }
+}
+
+pub const SWITCHES: &[Switch] = &[
+    Switch {
+        key: "fidelity.point_shuffle",
+        as_run: Preset::Bool(false),
+        as_described: Preset::Bool(true),
+        doc: "Shuffle the training samples of the wide residual network on 2D point tasks in each epoch.",
+        origin: "tasks Q1; NB360:backbone/model_point.py builds its training loader without shuffling",
+    },
+    Switch {
+        key: "fidelity.validation_augmented",
+        as_run: Preset::Bool(true),
+        as_described: Preset::Bool(false),
+        doc: "Score the CIFAR-100 validation rows of the search split on augmented images.",
+        origin: "tasks Q2; NB360:backbone/data_utils/load_data.py takes the validation subset from the augmented set",
+    },
+    Switch {
+        key: "fidelity.wrn_spherical_head",
+        as_run: Preset::Text("corner"),
+        as_described: Preset::Text("global"),
+        doc: "Pooling of a final plane of 8 to 15 per side other than 8×8: its top left 8×8 corner, or all of it.",
+        origin: "methods §2.1; NB360:backbone/backbone_pt.py pools 15×15 with kernel and stride 8",
+    },
+    Switch {
+        key: "fidelity.darcy_batch_means",
+        as_run: Preset::Bool(true),
+        as_described: Preset::Bool(false),
+        doc: "Report Darcy's relative L2 as the mean of batch means instead of the mean over samples.",
+        origin: "tasks Q7; NB360:backbone/model_grid_original.py divides each batch by its own length",
+    },
+    Switch {
+        key: "fidelity.epoch_accounting",
+        as_run: Preset::Text("batches"),
+        as_described: Preset::Text("epochs"),
+        doc: "Length of a training: floor(epochs · records per epoch / batch) steps, or whole passes of the loader.",
+        origin: "methods §1.4; DET:master/pkg/model/length.go",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::SWITCHES;
+
+    #[test]
+    fn every_switch_changes_something_and_stands_once() {
+        for (at, switch) in SWITCHES.iter().enumerate() {
+            assert!(switch.key.starts_with("fidelity."));
+            assert_ne!(switch.as_run, switch.as_described, "{}", switch.key);
+            assert!(SWITCHES[..at].iter().all(|other| other.key != switch.key), "{} stands twice", switch.key);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The network that a space offers without any search. Knows no space and no algorithm.
+
+use crate::artifacts::architecture::Architecture;
+use crate::artifacts::dataset::TaskShape;
+
+/// What of the settings the choice may look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DefaultParams {
+    /// Base channel count; `None`: the published one.
+    pub width: Option<usize>,
+    /// Pool over the whole final plane where upstream looks at one of its corners only.
+    pub global_head: bool,
+}
+
+/// The error says what of the task the space cannot do.
+pub type DefaultArchitecture = fn(&TaskShape, &DefaultParams) -> Result<Architecture, String>;

@@ -1,0 +1,4 @@
+//! What a search space may give, one file per capability: a default network, a child built from an architecture.
+pub mod child;
+pub mod default;
+pub mod entry;

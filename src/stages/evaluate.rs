@@ -1,0 +1,196 @@
+//! The evaluate stage: runs the trained network on the scored rows and writes its score. Knows no task and no space.
+
+use crate::artifacts::samples::SplitChoice;
+use crate::artifacts::score::{SCORE_FILE, SCORE_FORMAT, Score};
+use crate::artifacts::weights::{WEIGHTS_FILE, decode};
+use crate::nn::network::Mode;
+use crate::seed::Purpose;
+use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
+use crate::stages::canonical;
+use crate::stages::context::{Context, Progress, StageError};
+use crate::stages::drive::stage_error;
+use crate::stages::entry::{Kind, Names, Setting};
+use crate::stages::inputs;
+use crate::tasks::contract::metric::{MetricError, MetricParams, OpenMetric};
+use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const STAGE: &str = "evaluate";
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateParams {
+    #[serde(rename = "evaluate.batch", default = "batch")]
+    pub batch: usize,
+    #[serde(rename = "retrain.split", default = "last")]
+    pub split: SplitChoice,
+    /// `None` where it cannot matter: another task, or the final split.
+    #[serde(rename = "fidelity.validation_augmented", default, skip_serializing_if = "Option::is_none")]
+    pub validation_augmented: Option<bool>,
+    #[serde(rename = "retrain.cutout", default, skip_serializing_if = "Option::is_none")]
+    pub cutout: Option<bool>,
+    #[serde(rename = "fidelity.darcy_batch_means", default, skip_serializing_if = "Option::is_none")]
+    pub batch_means: Option<bool>,
+}
+
+fn batch() -> usize {
+    128
+}
+fn last() -> SplitChoice {
+    SplitChoice::Final
+}
+
+/// Keys that only some tasks look at.
+const GATED: &[&str] = &["retrain.cutout", "fidelity.validation_augmented", "fidelity.darcy_batch_means"];
+
+pub fn settings() -> Vec<Setting> {
+    let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
+    vec![
+        setting(
+            "evaluate.batch",
+            Kind::Count { min: 1 },
+            "Samples scored at once; weighs in the value where `fidelity.darcy_batch_means` holds.",
+        ),
+        setting(
+            "retrain.split",
+            Kind::Choice(&["final", "search"]),
+            "`final`: train on all training rows, score the test rows; `search`: the split that a search sees.",
+        ),
+        setting(
+            "fidelity.validation_augmented",
+            Kind::Bool,
+            "Score the CIFAR-100 validation rows of the search split on augmented images.",
+        ),
+        setting("retrain.cutout", Kind::Bool, "Cut a hole of 16×16 out of each augmented CIFAR-100 image."),
+        setting(
+            "fidelity.darcy_batch_means",
+            Kind::Bool,
+            "Report Darcy's relative L2 as the mean of batch means instead of the mean over samples.",
+        ),
+    ]
+}
+
+/// Canonical parameters; `reads` are the gated keys that the cell's task looks at.
+pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
+    let mut params: EvaluateParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+    if params.batch == 0 {
+        return Err("evaluate.batch: at least 1 was expected".to_string());
+    }
+    let default = |key: &str, value: Option<bool>| value.or(reads.contains(&key).then_some(true));
+    params.batch_means = default("fidelity.darcy_batch_means", params.batch_means);
+    params.validation_augmented = default("fidelity.validation_augmented", params.validation_augmented);
+    params.cutout = default("retrain.cutout", params.cutout);
+    if params.split == SplitChoice::Final {
+        params.validation_augmented = None; // test rows are never augmented
+    }
+    if params.validation_augmented != Some(true) {
+        params.cutout = None;
+    }
+    canonical::write(&params)
+}
+
+/// What the catalog binds to a cell.
+pub struct Parts {
+    pub objective: OpenObjective,
+    pub metric: OpenMetric,
+    pub child: BuildChild,
+}
+
+/// Slots `dataset`, `architecture` and `weights` in, `score.json` out.
+pub fn evaluate(
+    names: &Names,
+    params: &Map<String, Value>,
+    parts: &Parts,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
+    let params: EvaluateParams = canonical::parse(params).map_err(StageError::Code)?;
+    let seed = context.seed();
+    let architecture = inputs::architecture(context)?;
+    let samples = inputs::samples(context, params.split)?;
+    let objective_params = ObjectiveParams {
+        split: params.split,
+        seed,
+        stage: STAGE,
+        permute_labels: false,
+        cutout: params.cutout.unwrap_or(true),
+        validation_augmented: params.validation_augmented.unwrap_or(false),
+    };
+    let objective = (parts.objective)(&samples, &objective_params).map_err(StageError::Data)?;
+    let metric_params = MetricParams { split: params.split, batch_means: params.batch_means.unwrap_or(true) };
+    let mut metric = (parts.metric)(&samples, &metric_params).map_err(StageError::Data)?;
+    let child_params = ChildParams { droprate: 0.0, init: Purpose::new(seed, STAGE, "init"), seed, stage: STAGE };
+    let network = (parts.child)(&architecture, objective.shape(), &child_params).map_err(|e| match e {
+        ChildError::Architecture(message) => StageError::Data(message),
+        ChildError::Tensor(error) => StageError::Code(error.to_string()),
+    })?;
+    let saved = decode(&context.read("weights", WEIGHTS_FILE)?)
+        .map_err(|e| StageError::Data(format!("{WEIGHTS_FILE}: {e}")))?;
+    network.parameters().load(&saved).map_err(|e| StageError::Data(format!("{WEIGHTS_FILE}: {e}")))?;
+    let count = objective.scored_samples();
+    for start in (0..count).step_by(params.batch) {
+        if context.stop_asked() {
+            return Err(StageError::Interrupted); // short enough to begin again
+        }
+        let end = (start + params.batch).min(count);
+        let inputs = objective.scored_inputs(start..end).map_err(stage_error)?;
+        let output = network.forward(&inputs, Mode::Evaluate).map_err(|e| StageError::Code(e.to_string()))?;
+        metric.add(&output).map_err(metric_error)?;
+        context.progress(Progress { unit: "sample", done: end as u64, total: count as u64, note: "" });
+    }
+    let measure = metric.finish().map_err(metric_error)?;
+    let name = |axis: &Option<String>, what: &str| {
+        axis.clone().ok_or_else(|| StageError::Code(format!("an evaluate node needs a {what}")))
+    };
+    let score = Score {
+        format: SCORE_FORMAT,
+        task: name(&names.task, "task")?,
+        space: name(&names.space, "space")?,
+        algorithm: name(&names.algorithm, "algorithm")?,
+        seed,
+        metric: measure.metric.to_string(),
+        unit: measure.unit.to_string(),
+        direction: measure.direction,
+        value: measure.value,
+        trivial: measure.trivial,
+        details: measure.details,
+        parameters: network.parameters().count(),
+        test_samples: count as u64,
+        data: samples.meta.source.clone(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&score).map_err(|e| StageError::Code(e.to_string()))?;
+    bytes.push(b'\n');
+    context.write(SCORE_FILE, &bytes)
+}
+
+fn metric_error(error: MetricError) -> StageError {
+    match error {
+        MetricError::NotFinite { .. } => StageError::Numeric(error.to_string()),
+        _ => StageError::Code(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::params;
+    use serde_json::{Map, json};
+
+    #[test]
+    fn switches_leave_the_key_where_they_cannot_matter() {
+        let cifar = &["retrain.cutout", "fidelity.validation_augmented"];
+        let darcy = &["fidelity.darcy_batch_means"];
+        let all = json!({
+            "fidelity.validation_augmented": false, "fidelity.darcy_batch_means": false, "retrain.cutout": false
+        });
+        let all = all.as_object().unwrap();
+        let keys = |map: Map<String, serde_json::Value>| map.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(params(all.clone(), cifar).unwrap()), ["evaluate.batch", "retrain.split"]);
+        let mut search = all.clone();
+        search.insert("retrain.split".into(), json!("search"));
+        let found = params(search, cifar).unwrap();
+        assert_eq!(found["fidelity.validation_augmented"], json!(false));
+        assert!(!found.contains_key("retrain.cutout"));
+        assert_eq!(params(all.clone(), darcy).unwrap()["fidelity.darcy_batch_means"], json!(false));
+        assert_eq!(params(Map::new(), darcy).unwrap()["fidelity.darcy_batch_means"], json!(true));
+    }
+}

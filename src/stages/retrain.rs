@@ -1,0 +1,341 @@
+//! The retrain stage: trains the architecture found from scratch and writes its weights. Knows no task and no space.
+
+use crate::artifacts::dataset::{Target, TaskShape};
+use crate::artifacts::samples::SplitChoice;
+use crate::artifacts::training_log::{TRAINING_FILE, TRAINING_FORMAT, TrainingLog};
+use crate::artifacts::weights::{WEIGHTS_FILE, encode};
+use crate::nn::network::Mode;
+use crate::seed::Purpose;
+use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
+use crate::stages::canonical;
+use crate::stages::context::{Context, StageError};
+use crate::stages::drive::{drive, stage_error};
+use crate::stages::entry::{Kind, Setting};
+use crate::stages::inputs;
+use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
+use crate::training::fit::{Draw, Fit, FitParams, Loss};
+use crate::training::order::Order;
+use crate::training::schedule::{Steps, scaled};
+use crate::training::sgd::SgdParams;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Published length and milestones (`NB360:backbone/scripts/*.yaml`, methods §2.4).
+const PUBLISHED_EPOCHS: u64 = 200;
+const PUBLISHED_MILESTONES: &[u64] = &[60, 120, 160];
+const STAGE: &str = "retrain";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accounting {
+    /// floor(epochs · records per epoch / batch) steps.
+    Batches,
+    /// Whole passes of the loader.
+    Epochs,
+}
+
+/// Typed settings; the defaults are the published ones of the wide residual network on CIFAR-100.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrainParams {
+    #[serde(rename = "retrain.epochs", default = "epochs")]
+    pub epochs: u64,
+    #[serde(rename = "retrain.batch", default = "batch")]
+    pub batch: usize,
+    #[serde(rename = "retrain.learning_rate", default = "learning_rate")]
+    pub learning_rate: f64,
+    #[serde(rename = "retrain.momentum", default = "momentum")]
+    pub momentum: f64,
+    #[serde(rename = "retrain.nesterov", default = "yes")]
+    pub nesterov: bool,
+    #[serde(rename = "retrain.weight_decay", default = "weight_decay")]
+    pub weight_decay: f64,
+    /// `None` for spaces without dropout.
+    #[serde(rename = "retrain.droprate", default, skip_serializing_if = "Option::is_none")]
+    pub droprate: Option<f64>,
+    /// Absent in a manifest: 60, 120, 160 of 200 in proportion. Written out in the canonical form.
+    #[serde(rename = "retrain.milestones", default, skip_serializing_if = "Option::is_none")]
+    pub milestones: Option<Vec<u64>>,
+    #[serde(rename = "retrain.gamma", default = "gamma")]
+    pub gamma: f64,
+    #[serde(rename = "retrain.shuffle", default = "yes")]
+    pub shuffle: bool,
+    #[serde(rename = "retrain.drop_last", default)]
+    pub drop_last: bool,
+    #[serde(rename = "retrain.split", default = "last")]
+    pub split: SplitChoice,
+    #[serde(rename = "retrain.permute_labels", default)]
+    pub permute_labels: bool,
+    #[serde(rename = "retrain.cutout", default, skip_serializing_if = "Option::is_none")]
+    pub cutout: Option<bool>,
+    /// Absent: the number of training samples.
+    #[serde(rename = "retrain.records_per_epoch", default, skip_serializing_if = "Option::is_none")]
+    pub records_per_epoch: Option<u64>,
+    #[serde(rename = "fidelity.point_shuffle", default, skip_serializing_if = "Option::is_none")]
+    pub point_shuffle: Option<bool>,
+    #[serde(rename = "fidelity.epoch_accounting", default = "accounting")]
+    pub accounting: Accounting,
+}
+
+fn epochs() -> u64 {
+    PUBLISHED_EPOCHS
+}
+fn batch() -> usize {
+    128
+}
+fn learning_rate() -> f64 {
+    0.1
+}
+fn momentum() -> f64 {
+    0.9
+}
+fn weight_decay() -> f64 {
+    5e-4
+}
+fn gamma() -> f64 {
+    0.2
+}
+fn yes() -> bool {
+    true
+}
+fn last() -> SplitChoice {
+    SplitChoice::Final
+}
+fn accounting() -> Accounting {
+    Accounting::Batches
+}
+
+/// Keys that only some tasks or spaces look at, with what holds where such a row finds them unset.
+const GATED: &[&str] = &["retrain.droprate", "retrain.cutout", "fidelity.point_shuffle"];
+
+pub fn settings() -> Vec<Setting> {
+    let positive = Kind::Float { min: 0.0, max: 1e6 };
+    let share = Kind::Float { min: 0.0, max: 0.999 };
+    let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
+    vec![
+        setting("retrain.epochs", Kind::Count { min: 1 }, "Epochs of the final training."),
+        setting("retrain.batch", Kind::Count { min: 1 }, "Training samples per optimiser step."),
+        setting("retrain.learning_rate", positive, "Learning rate before the first milestone."),
+        setting("retrain.momentum", share, "Momentum of stochastic gradient descent; at 0 Nesterov is off."),
+        setting("retrain.nesterov", Kind::Bool, "Nesterov's look-ahead."),
+        setting("retrain.weight_decay", positive, "Coupled L2 decay of all parameters, norms and biases included."),
+        setting("retrain.droprate", share, "Dropout inside the blocks of the wide residual network."),
+        setting(
+            "retrain.milestones",
+            Kind::Counts,
+            "Epochs at which the rate is multiplied by gamma. Absent: 60, 120, 160 of 200, in proportion to `retrain.epochs`.",
+        ),
+        setting("retrain.gamma", Kind::Float { min: 0.0, max: 1.0 }, "Factor on the learning rate at each milestone."),
+        setting("retrain.shuffle", Kind::Bool, "A fresh order of the training samples in each epoch."),
+        setting("retrain.drop_last", Kind::Bool, "Leave out the last batch of an epoch where it is incomplete."),
+        setting(
+            "retrain.split",
+            Kind::Choice(&["final", "search"]),
+            "`final`: train on all training rows, score the test rows; `search`: the split that a search sees.",
+        ),
+        setting(
+            "retrain.permute_labels",
+            Kind::Bool,
+            "Train on permuted labels: a control whose score must fall back to the trivial predictor's.",
+        ),
+        setting("retrain.cutout", Kind::Bool, "Cut a hole of 16×16 out of each augmented CIFAR-100 image."),
+        setting(
+            "retrain.records_per_epoch",
+            Kind::Count { min: 1 },
+            "Samples that count as one epoch under `fidelity.epoch_accounting = \"batches\"`. Absent: the training samples.",
+        ),
+        setting(
+            "fidelity.point_shuffle",
+            Kind::Bool,
+            "Shuffle the training samples of the wide residual network on 2D point tasks.",
+        ),
+        setting(
+            "fidelity.epoch_accounting",
+            Kind::Choice(&["batches", "epochs"]),
+            "Length of a training: floor(epochs · records per epoch / batch) steps, or whole passes of the loader.",
+        ),
+    ]
+}
+
+/// Canonical parameters; `reads` are the gated keys that the cell's task or space looks at.
+pub fn params(settings: Map<String, Value>, reads: &[&str]) -> Result<Map<String, Value>, String> {
+    let mut params: RetrainParams = canonical::parse(&canonical::relevant(settings, GATED, reads))?;
+    if params.epochs == 0 || params.batch == 0 {
+        return Err("retrain.epochs, retrain.batch: at least 1 was expected".to_string());
+    }
+    if params.droprate.is_some_and(|rate| !(0.0..1.0).contains(&rate)) {
+        return Err("retrain.droprate: a rate in 0..1 was expected".to_string());
+    }
+    let milestones = params.milestones.take();
+    params.milestones =
+        Some(milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)));
+    let unset = |key: &str, there: bool| reads.contains(&key) && !there;
+    if unset("retrain.droprate", params.droprate.is_some()) {
+        params.droprate = Some(0.0);
+    }
+    if unset("retrain.cutout", params.cutout.is_some()) {
+        params.cutout = Some(true);
+    }
+    if unset("fidelity.point_shuffle", params.point_shuffle.is_some()) {
+        params.point_shuffle = Some(false);
+    }
+    canonical::write(&params)
+}
+
+impl RetrainParams {
+    /// Whether the order of the samples changes from epoch to epoch on a task of this shape.
+    fn shuffles(&self, shape: &TaskShape) -> bool {
+        let point_2d = shape.spatial.len() == 2 && matches!(shape.target, Target::Point { .. });
+        self.shuffle && !(point_2d && self.point_shuffle == Some(false))
+    }
+
+    /// Optimiser steps in all; at least one.
+    fn steps(&self, order: &Order) -> u64 {
+        match self.accounting {
+            Accounting::Epochs => self.epochs * order.batches(),
+            Accounting::Batches => {
+                let records = self.records_per_epoch.unwrap_or(order.samples as u64);
+                (self.epochs * records / order.batch as u64).max(1)
+            }
+        }
+    }
+
+    fn fit(&self, shape: &TaskShape, samples: usize, seed: u64) -> FitParams {
+        let shuffle = self.shuffles(shape);
+        let order = Order { samples, batch: self.batch, shuffle, drop_last: self.drop_last };
+        let milestones = self.milestones.clone();
+        FitParams {
+            steps: self.steps(&order),
+            order,
+            schedule: Steps {
+                base: self.learning_rate,
+                gamma: self.gamma,
+                milestones: milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),
+            },
+            sgd: SgdParams { momentum: self.momentum, nesterov: self.nesterov, weight_decay: self.weight_decay },
+            shuffling: Purpose::new(seed, STAGE, "order"),
+        }
+    }
+}
+
+/// Slots `dataset` and `architecture` in, `weights.safetensors` and `training.json` out.
+pub fn retrain(
+    params: &Map<String, Value>,
+    objective: OpenObjective,
+    child: BuildChild,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
+    let params: RetrainParams = canonical::parse(params).map_err(StageError::Code)?;
+    let seed = context.seed();
+    let architecture = inputs::architecture(context)?;
+    let samples = inputs::samples(context, params.split)?;
+    let objective_params = ObjectiveParams {
+        split: params.split,
+        seed,
+        stage: STAGE,
+        permute_labels: params.permute_labels,
+        cutout: params.cutout.unwrap_or(true),
+        validation_augmented: false,
+    };
+    let objective = objective(&samples, &objective_params).map_err(StageError::Data)?;
+    let child_params = ChildParams {
+        droprate: params.droprate.unwrap_or(0.0),
+        init: Purpose::new(seed, STAGE, "init"),
+        seed,
+        stage: STAGE,
+    };
+    let network = child(&architecture, objective.shape(), &child_params).map_err(child_error)?;
+    let loss: Loss<'_> = Box::new(|draw: Draw<'_>| {
+        let batch = objective.training_batch(draw.samples, draw.epoch)?;
+        let output = network.forward(&batch.inputs, Mode::Train { step: draw.step })?;
+        objective.loss(&output, &batch.targets)
+    });
+    let fit_params = params.fit(objective.shape(), objective.training_samples(), seed);
+    let steps = fit_params.steps;
+    let mut fit = Fit::new(fit_params, network.parameters(), loss).map_err(stage_error)?;
+    drive(&mut fit, context)?;
+    let log = TrainingLog {
+        format: TRAINING_FORMAT,
+        steps,
+        samples: objective.training_samples() as u64,
+        parameters: network.parameters().count(),
+        epochs: fit.log(),
+    };
+    let saved = network.parameters().save().map_err(|e| StageError::Code(e.to_string()))?;
+    if let Some(bad) = saved.iter().find(|s| s.values.iter().any(|v| !v.is_finite())) {
+        return Err(StageError::Numeric(format!(
+            "training diverged: `{}` is not finite after {steps} steps",
+            bad.name
+        )));
+    }
+    context.write(WEIGHTS_FILE, &encode(&saved).map_err(StageError::Code)?)?;
+    let mut log = serde_json::to_vec_pretty(&log).map_err(|e| StageError::Code(e.to_string()))?;
+    log.push(b'\n');
+    context.write(TRAINING_FILE, &log)
+}
+
+/// An architecture that does not fit is bad input; a tensor error is a bug.
+fn child_error(error: ChildError) -> StageError {
+    match error {
+        ChildError::Architecture(message) => StageError::Data(message),
+        ChildError::Tensor(error) => StageError::Code(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RetrainParams, params};
+    use crate::artifacts::dataset::{Target, TaskShape};
+    use crate::stages::canonical;
+    use serde_json::{Map, Value, json};
+
+    const WRN: &[&str] = &["retrain.droprate", "fidelity.point_shuffle"];
+
+    fn table(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn typed(value: Value) -> RetrainParams {
+        canonical::parse(&params(table(value), WRN).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_canonical_form_holds_every_default_and_nothing_foreign() {
+        let none = params(Map::new(), WRN).unwrap();
+        assert_eq!(none["retrain.milestones"], json!([60, 120, 160]));
+        assert_eq!(none["retrain.droprate"], json!(0.0));
+        assert_eq!(none["fidelity.point_shuffle"], json!(false));
+        assert!(!none.contains_key("retrain.cutout"));
+        assert_eq!(none, params(none.clone(), WRN).unwrap());
+        let foreign = table(json!({"retrain.cutout": false, "retrain.epochs": 200, "retrain.learning_rate": 0.1}));
+        assert_eq!(none, params(foreign, WRN).unwrap());
+        let whole = params(table(json!({"retrain.learning_rate": 1})), WRN).unwrap();
+        assert_eq!(whole["retrain.learning_rate"], json!(1.0));
+        assert!(params(table(json!({"retrain.epoch": 3})), WRN).unwrap_err().contains("retrain.epoch"));
+        assert!(params(table(json!({"retrain.epochs": 0})), WRN).is_err());
+    }
+
+    #[test]
+    fn milestones_move_with_the_epochs_unless_set() {
+        assert_eq!(typed(json!({"retrain.epochs": 20})).milestones, Some(vec![6, 12, 16]));
+        assert_eq!(typed(json!({"retrain.epochs": 20, "retrain.milestones": [5]})).milestones, Some(vec![5]));
+    }
+
+    #[test]
+    fn steps_follow_the_accounting() {
+        let shape = |spatial: &[usize], target| TaskShape { channels: 1, spatial: spatial.to_vec(), target };
+        let point = shape(&[16, 52], Target::Point { classes: 18 });
+        // methods §1.4: NinaPro, 2,638 samples, batch 128, 200 epochs, 21 batches each: 4,121 steps
+        let as_run = typed(json!({})).fit(&point, 2638, 0);
+        assert_eq!((as_run.steps, as_run.order.batches(), as_run.order.shuffle), (4121, 21, false));
+        let exact = typed(json!({"fidelity.epoch_accounting": "epochs", "fidelity.point_shuffle": true}));
+        let exact = exact.fit(&point, 2638, 0);
+        assert_eq!((exact.steps, exact.order.shuffle), (4200, true));
+        // audio: 36,796 samples, 40,966 records, batch 256, last dropped: 32,004 steps of 143 per epoch
+        let audio = typed(json!({"retrain.batch": 256, "retrain.drop_last": true, "retrain.records_per_epoch": 40966}));
+        let audio = audio.fit(&shape(&[96, 101], Target::MultiLabel { labels: 200 }), 36_796, 0);
+        assert_eq!((audio.steps, audio.order.batches(), audio.order.shuffle), (32_004, 143, true));
+        // fewer samples than a batch still train
+        assert_eq!(typed(json!({"retrain.epochs": 1})).fit(&point, 5, 0).steps, 1);
+    }
+}

@@ -1,0 +1,240 @@
+//! Story: search, retrain and evaluate of one cell, from a dataset artifact to a score; interrupted, continued, repeated
+//! with other numbers of threads, with permuted labels and with a rate that diverges.
+
+use crate::support::memory_context::{Blobs, MemoryContext};
+use crate::support::tiny_dataset::{fields, images};
+use nasperf_pipe::algorithms::default;
+use nasperf_pipe::artifacts::architecture::ARCHITECTURE_FILE;
+use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
+use nasperf_pipe::artifacts::training_log::{TRAINING_FILE, TrainingLog};
+use nasperf_pipe::artifacts::weights::WEIGHTS_FILE;
+use nasperf_pipe::spaces::SPACES;
+use nasperf_pipe::spaces::contract::entry::SpaceEntry;
+use nasperf_pipe::stages::context::StageError;
+use nasperf_pipe::stages::entry::Names;
+use nasperf_pipe::stages::evaluate::{self, Parts};
+use nasperf_pipe::stages::{retrain, search};
+use nasperf_pipe::tasks::TASKS;
+use nasperf_pipe::tasks::contract::entry::TaskEntry;
+use serde_json::{Map, Value, json};
+
+/// One cell of `wrn/default`, as a catalog would bind it.
+struct Cell {
+    task: &'static TaskEntry,
+    space: &'static SpaceEntry,
+    dataset: Blobs,
+    settings: Map<String, Value>,
+    seed: u64,
+}
+
+impl Cell {
+    fn new(task: &str, dataset: Blobs, settings: Value) -> Self {
+        let task = TASKS.iter().find(|t| t.name == task).unwrap();
+        let space = SPACES.iter().find(|s| s.name == "wrn").unwrap();
+        Cell { task, space, dataset, settings: settings.as_object().unwrap().clone(), seed: 0 }
+    }
+
+    fn names(&self) -> Names {
+        Names {
+            task: Some(self.task.name.to_string()),
+            space: Some("wrn".to_string()),
+            algorithm: Some("default".to_string()),
+            seed: Some(self.seed),
+        }
+    }
+
+    /// The cell's settings that a stage declares.
+    fn declared(&self, settings: &[nasperf_pipe::stages::entry::Setting]) -> Map<String, Value> {
+        let known = |key: &String| settings.iter().any(|s| s.key == key);
+        self.settings.iter().filter(|(key, _)| known(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    fn reads(&self) -> Vec<&'static str> {
+        [self.task.reads, self.space.reads].concat()
+    }
+
+    fn search(&self) -> Blobs {
+        let params = search::params(self.declared(&search::settings()), &self.reads()).unwrap();
+        let mut context = MemoryContext::new(&[("dataset", &self.dataset)], self.seed);
+        search::search(&self.names(), &params, self.space.default, default::start, &mut context).unwrap();
+        context.outputs()
+    }
+
+    fn retrain_in(&self, context: &mut MemoryContext) -> Result<(), StageError> {
+        let params = retrain::params(self.declared(&retrain::settings()), &self.reads()).unwrap();
+        retrain::retrain(&params, self.task.objective, self.space.child, context)
+    }
+
+    fn retrain(&self, architecture: &Blobs) -> Blobs {
+        let mut context = MemoryContext::new(&[("dataset", &self.dataset), ("architecture", architecture)], self.seed);
+        self.retrain_in(&mut context).unwrap();
+        context.outputs()
+    }
+
+    fn evaluate(&self, architecture: &Blobs, weights: &Blobs) -> (Score, Vec<u8>) {
+        let params = evaluate::params(self.declared(&evaluate::settings()), &self.reads()).unwrap();
+        let slots = [("dataset", &self.dataset), ("architecture", architecture), ("weights", weights)];
+        let mut context = MemoryContext::new(&slots, self.seed);
+        let parts = Parts { objective: self.task.objective, metric: self.task.metric, child: self.space.child };
+        evaluate::evaluate(&self.names(), &params, &parts, &mut context).unwrap();
+        let bytes = context.outputs().remove(SCORE_FILE).unwrap();
+        (serde_json::from_slice(&bytes).unwrap(), bytes)
+    }
+
+    fn run(&self) -> (Score, TrainingLog, Vec<u8>) {
+        let architecture = self.search();
+        let weights = self.retrain(&architecture);
+        let log = serde_json::from_slice(&weights[TRAINING_FILE]).unwrap();
+        let (score, bytes) = self.evaluate(&architecture, &weights);
+        (score, log, [weights[WEIGHTS_FILE].clone(), bytes].concat())
+    }
+}
+
+fn cifar() -> Cell {
+    let settings = json!({
+        "network.width": 1, "retrain.epochs": 6, "retrain.batch": 8, "retrain.learning_rate": 0.05,
+        "retrain.cutout": false, "evaluate.batch": 7, "fidelity.point_shuffle": true
+    });
+    Cell::new("cifar100", images(16, 4, 48, 40), settings)
+}
+
+fn darcy() -> Cell {
+    let settings = json!({
+        "network.width": 1, "retrain.epochs": 8, "retrain.batch": 4, "retrain.learning_rate": 0.01,
+        "evaluate.batch": 4, "fidelity.darcy_batch_means": true
+    });
+    Cell::new("darcy", fields(9, 22, 10), settings)
+}
+
+#[test]
+fn a_point_cell_learns_and_beats_the_majority_class() {
+    let cell = cifar();
+    let (score, log, bytes) = cell.run();
+    assert!(score.value + 15.0 < score.trivial.value, "{} against {}", score.value, score.trivial.value);
+    assert_eq!((score.metric.as_str(), score.unit.as_str(), score.test_samples), ("top-1 error", "%", 40));
+    assert_eq!((score.task.as_str(), score.space.as_str(), score.data.as_str()), ("cifar100", "wrn", "embedded:tiny"));
+    assert_eq!((log.steps, log.samples, log.epochs.len()), (36, 48, 6));
+    assert_eq!(score.parameters, log.parameters);
+    // milestones 60, 120, 160 of 200 in proportion to 6 epochs: 1, 3, 4
+    let rates: Vec<f64> = log.epochs.iter().map(|e| e.learning_rate).collect();
+    for (rate, expected) in rates.iter().zip([0.05, 0.01, 0.01, 0.002, 0.0004, 0.0004]) {
+        assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+    }
+    assert_eq!(cell.run().2, bytes, "again: the same bytes");
+    let other = Cell { seed: 1, ..cifar() };
+    assert_ne!(other.run().2, bytes, "another seed: other weights");
+}
+
+#[test]
+fn a_dense_cell_learns_and_beats_the_mean_field() {
+    let (score, log, _) = darcy().run();
+    assert!(score.value < 0.9 * score.trivial.value, "{} against {}", score.value, score.trivial.value);
+    assert!(log.epochs[7].loss < 0.5 * log.epochs[0].loss, "{:?}", log.epochs);
+    assert_eq!(
+        (score.metric.as_str(), score.unit.as_str(), score.trivial.name.as_str()),
+        ("relative L2", "", "mean field")
+    );
+    // 22 samples in batches of 4, 8 epochs: floor(8·22/4) steps of 6 per pass
+    assert_eq!((log.steps, log.epochs.last().unwrap().steps), (44, 2));
+    assert_eq!(score.value, score.details["mean of batch means"]);
+    let mut exact = darcy();
+    exact.settings.insert("fidelity.darcy_batch_means".into(), json!(false));
+    let (exact, _, _) = exact.run();
+    assert_eq!(exact.value, exact.details["mean over samples"]);
+    assert_eq!(exact.details, score.details);
+    assert_ne!(exact.value, score.value);
+}
+
+#[test]
+fn interrupted_at_any_step_it_ends_with_the_same_bytes() {
+    for cell in [cifar(), darcy()] {
+        let architecture = cell.search();
+        let whole = cell.retrain(&architecture);
+        let slots = [("dataset", &cell.dataset), ("architecture", &architecture)];
+        for cut in [0, 1, 5, 6, 7, 20, 35] {
+            let mut context = MemoryContext::new(&slots, cell.seed);
+            context.stop_after = Some(cut);
+            assert!(matches!(cell.retrain_in(&mut context), Err(StageError::Interrupted)), "cut at {cut}");
+            assert!(context.outputs().is_empty());
+            // a second interruption, then to the end
+            let mut again = MemoryContext::new(&slots, cell.seed);
+            again.saved = context.saved;
+            again.stop_after = Some(1);
+            let ended = cell.retrain_in(&mut again);
+            assert!(matches!(ended, Err(StageError::Interrupted)) || (cut == 35 && ended.is_ok()), "cut at {cut}");
+            let mut last = MemoryContext::new(&slots, cell.seed);
+            last.saved = again.saved;
+            cell.retrain_in(&mut last).unwrap();
+            assert!(last.outputs() == whole, "cut at {cut}: other bytes");
+        }
+        let mut saving = MemoryContext::new(&slots, cell.seed);
+        saving.save_always = true;
+        cell.retrain_in(&mut saving).unwrap();
+        assert!(saving.outputs() == whole && saving.saves > 30, "saving changes nothing");
+    }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    for cell in [cifar(), darcy()] {
+        let architecture = cell.search();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| cell.run().2)
+        };
+        let one = run(1);
+        for threads in [2, 3, 4] {
+            assert!(run(threads) == one, "{threads} threads gave other bytes");
+        }
+        assert!(!architecture[ARCHITECTURE_FILE].is_empty());
+    }
+}
+
+#[test]
+fn permuted_labels_leave_nothing_to_learn() {
+    let mut cell = cifar();
+    let honest = cell.run().0;
+    cell.settings.insert("retrain.permute_labels".into(), json!(true));
+    let control = cell.run().0;
+    // 40 test images of 4 classes: chance is 75 % error, its standard error 7 points
+    assert!(control.value > honest.value + 20.0, "{} against {}", control.value, honest.value);
+    assert!((control.value - 75.0).abs() < 21.0, "{}", control.value);
+}
+
+#[test]
+fn a_search_split_scores_validation_rows() {
+    let mut cell = darcy();
+    cell.settings.insert("retrain.split".into(), json!("search"));
+    let (score, log, _) = cell.run();
+    assert_eq!((score.test_samples, log.samples), (5, 17));
+}
+
+#[test]
+fn divergence_is_a_numeric_failure() {
+    let mut cell = darcy();
+    cell.settings.insert("retrain.learning_rate".into(), json!(1e6));
+    let architecture = cell.search();
+    let mut context = MemoryContext::new(&[("dataset", &cell.dataset), ("architecture", &architecture)], cell.seed);
+    let error = cell.retrain_in(&mut context).unwrap_err();
+    assert!(matches!(&error, StageError::Numeric(message) if message.contains("diverged")), "{error}");
+    assert!(context.outputs().is_empty());
+}
+
+#[test]
+fn broken_inputs_are_data_errors_that_name_the_file() {
+    let cell = cifar();
+    let architecture = cell.search();
+    let fails = |dataset: &Blobs, architecture: &Blobs| {
+        let mut context = MemoryContext::new(&[("dataset", dataset), ("architecture", architecture)], 0);
+        cell.retrain_in(&mut context).unwrap_err()
+    };
+    let mut cut = cell.dataset.clone();
+    cut.get_mut("train.safetensors").unwrap().truncate(100);
+    assert!(matches!(fails(&cut, &architecture), StageError::Data(m) if m.contains("train.safetensors")));
+    let mut foreign = cell.dataset.clone();
+    foreign.insert("dataset.json".into(), b"{}".to_vec());
+    assert!(matches!(fails(&foreign, &architecture), StageError::Data(m) if m.contains("dataset.json")));
+    let mut wrong = architecture.clone();
+    wrong.insert(ARCHITECTURE_FILE.into(), br#"{"format":1,"space":"darts","body":{}}"#.to_vec());
+    assert!(matches!(fails(&cell.dataset, &wrong), StageError::Data(m) if m.contains("darts")));
+}
