@@ -18,10 +18,10 @@ pub enum ArchiveError {
 }
 
 /// Undoes gzip or bzip2 where the first bytes show it; anything else passes unchanged.
-pub fn decompress(file: &str, mut raw: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>, ArchiveError> {
+pub fn decompress<'a>(file: &str, raw: &'a mut dyn Read) -> Result<Box<dyn Read + 'a>, ArchiveError> {
     let mut magic = Vec::new();
     let damaged = |source| ArchiveError::Damaged { file: file.to_string(), source };
-    raw.by_ref().take(6).read_to_end(&mut magic).map_err(damaged)?;
+    Read::take(&mut *raw, 6).read_to_end(&mut magic).map_err(damaged)?;
     let refuse = |found| Err(ArchiveError::Compression { file: file.to_string(), found });
     if magic.starts_with(b"\xfd7zXZ\0") {
         return refuse("xz");
@@ -43,10 +43,11 @@ pub fn decompress(file: &str, mut raw: Box<dyn Read + Send>) -> Result<Box<dyn R
     })
 }
 
-/// Calls `visit` for every regular file, in archive order, with its path and bytes. What `visit` leaves unread is skipped.
+/// Calls `visit` for every regular file, in archive order, with its path and bytes. What `visit` leaves unread is skipped;
+/// `raw` may end up short of its end.
 pub fn members<E: From<ArchiveError>>(
     file: &str,
-    raw: Box<dyn Read + Send>,
+    raw: &mut dyn Read,
     visit: &mut dyn FnMut(&str, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(), E> {
     let damaged = |source| ArchiveError::Damaged { file: file.to_string(), source };
@@ -111,7 +112,7 @@ mod tests {
 
     fn read(bytes: Vec<u8>) -> Result<Vec<(String, usize)>, ArchiveError> {
         let mut seen = Vec::new();
-        members::<ArchiveError>("x.tar", Box::new(Cursor::new(bytes)), &mut |name, reader| {
+        members::<ArchiveError>("x.tar", &mut Cursor::new(bytes), &mut |name, reader| {
             let mut body = Vec::new();
             let damaged = |source| ArchiveError::Damaged { file: "x.tar".into(), source };
             reader.take(1 << 20).read_to_end(&mut body).map_err(damaged)?;
@@ -140,13 +141,8 @@ mod tests {
     fn damaged_archives_are_errors_or_short_but_never_panics() {
         let plain = sample();
         assert!(read(plain[..700].to_vec()).is_err());
-        let mut stream = crate::data::synthetic::Stream::new(
-            "archive",
-            "test",
-            crate::data::synthetic::Purpose::Noise,
-            0,
-            None,
-        );
+        let mut stream =
+            crate::data::synthetic::Stream::new("archive", "test", crate::data::synthetic::Purpose::Noise, 0, None);
         for _ in 0..2000 {
             let mut bytes = plain.clone();
             for _ in 0..=stream.below(4) {

@@ -43,11 +43,7 @@ impl Expected {
 }
 
 /// Copies all bytes. `watch` sees the count so far, now and then; `false` from it stops with `ErrorKind::Interrupted`.
-pub fn copy(
-    reader: &mut dyn Read,
-    writer: &mut dyn Write,
-    watch: &mut dyn FnMut(u64) -> bool,
-) -> io::Result<Sums> {
+pub fn copy(reader: &mut dyn Read, writer: &mut dyn Write, watch: &mut dyn FnMut(u64) -> bool) -> io::Result<Sums> {
     let (mut sha256, mut md5, mut bytes) = (Hasher::new(), Md5::new(), 0);
     let mut buffer = vec![0u8; 1 << 16];
     loop {

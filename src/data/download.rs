@@ -40,14 +40,25 @@ pub struct Downloaded {
 /// How to download.
 pub struct Downloader {
     agent: ureq::Agent,
-    /// How often an address is tried without progress.
-    pub tries: u32,
-    /// Waiting time after the first failure; doubled after each.
-    pub pause: Duration,
+    tries: u32,
+    pause: Duration,
 }
 
 impl Default for Downloader {
     fn default() -> Self {
+        Downloader::new(4, Duration::from_millis(500))
+    }
+}
+enum Failure {
+    /// Trying again may help.
+    Again(String),
+    Final(DownloadError),
+}
+
+impl Downloader {
+    /// `tries`: how often an address is tried without progress; `pause`: waiting time after the first failure, doubled after
+    /// each.
+    pub fn new(tries: u32, pause: Duration) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_resolve(Some(Duration::from_secs(30)))
@@ -57,17 +68,9 @@ impl Default for Downloader {
             .user_agent(concat!("nasperf-pipe/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        Downloader { agent, tries: 4, pause: Duration::from_millis(500) }
+        Downloader { agent, tries, pause }
     }
-}
 
-enum Failure {
-    /// Trying again may help.
-    Again(String),
-    Final(DownloadError),
-}
-
-impl Downloader {
     /// Brings `url` into `scratch`, or goes on with what an earlier call left there. `bytes`: the size, where known.
     /// `identified`: a checksum is known, so that a partial file may be continued even if the server cannot say that it is
     /// still the same. `watch` sees the bytes so far and in all (0: unknown), and stops by `false`.
@@ -233,7 +236,8 @@ fn percent_decode(text: &str) -> String {
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let code =
+            bytes.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         match (bytes[at], code) {
             (b'%', Some(byte)) => {
                 out.push(byte);

@@ -141,13 +141,7 @@ pub struct Variable<'a> {
 }
 
 impl<'a> Variable<'a> {
-    fn open(
-        file: String,
-        start: u64,
-        big_endian: bool,
-        len: u64,
-        body: Box<dyn Read + 'a>,
-    ) -> Result<Self, MatError> {
+    fn open(file: String, start: u64, big_endian: bool, len: u64, body: Box<dyn Read + 'a>) -> Result<Self, MatError> {
         let damaged = |problem: String| MatError::Damaged { file: file.clone(), offset: start, problem };
         let cut = |e: io::Error| damaged(format!("the variable's header is cut: {e}"));
         let mut elements = Elements { body, big_endian, left: len };
@@ -174,7 +168,16 @@ impl<'a> Variable<'a> {
         if class.is_none() && flags & 0xff == 17 {
             let header = Header { name: String::new(), dims: vec![], class, complex };
             let storage = Storage::Unsigned(1);
-            return Ok(Variable { file, start, header, big_endian, storage, body: elements.body, left: 0, bytes: vec![] });
+            return Ok(Variable {
+                file,
+                start,
+                header,
+                big_endian,
+                storage,
+                body: elements.body,
+                left: 0,
+                bytes: vec![],
+            });
         }
         let dims = elements.small_list(5).map_err(cut)?;
         let mut sizes = Vec::new();
@@ -237,7 +240,9 @@ impl<'a> Variable<'a> {
         }
         self.bytes.resize(values * self.storage.width(), 0);
         let read = self.body.read_exact(&mut self.bytes);
-        read.map_err(|e| damaged(format!("variable `{}`, {} values before its end: {e}", self.header.name, self.left)))?;
+        read.map_err(|e| {
+            damaged(format!("variable `{}`, {} values before its end: {e}", self.header.name, self.left))
+        })?;
         self.left -= values as u64;
         Ok(())
     }

@@ -9,5 +9,7 @@ pub mod mat5;
 pub mod mat5_writer;
 pub mod part;
 pub mod pickle;
+pub mod pickle_machine;
+pub mod pickle_object;
 pub mod spill;
 pub mod synthetic;

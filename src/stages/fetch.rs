@@ -88,7 +88,12 @@ pub fn settings() -> Vec<Setting> {
             false,
         ),
         setting("data.dir", Kind::Path, "The folder of `data.source = \"files\"`.", false),
-        setting("data.paths", Kind::Any, "Where in `data.dir` a file lies, if not under its name: { name = path }.", false),
+        setting(
+            "data.paths",
+            Kind::Any,
+            "Where in `data.dir` a file lies, if not under its name: { name = path }.",
+            false,
+        ),
         setting(
             "data.lock",
             Kind::Path,
@@ -117,8 +122,7 @@ impl FetchParams {
         }
         let provenance: Provenance =
             serde_json::from_value(Value::Object(provenance)).map_err(|e| format!("settings of `data`: {e}"))?;
-        let mut params =
-            FetchParams { origin, files: vec![], counts: Counts::default(), seed: None, provenance };
+        let mut params = FetchParams { origin, files: vec![], counts: Counts::default(), seed: None, provenance };
         if origin == Origin::Embedded {
             params.counts = resolve(source.counts(), settings, origin, size)?;
             let seed = settings.get("data.seed").map(|seed| serde_json::from_value(seed.clone()));
@@ -136,9 +140,13 @@ impl FetchParams {
             if params.files.iter().filter(|other| other.name == file.name).count() > 1 {
                 return Err(format!("`data.files`: `{}` stands there twice", file.name));
             }
-            let hexadecimal = |md5: &String| md5.len() == 32 && md5.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            let hexadecimal =
+                |md5: &String| md5.len() == 32 && md5.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
             if file.md5.as_ref().is_some_and(|md5| !hexadecimal(md5)) {
-                return Err(format!("`data.files`: the MD5 of `{}` is not 32 lower-case hexadecimal characters", file.name));
+                return Err(format!(
+                    "`data.files`: the MD5 of `{}` is not 32 lower-case hexadecimal characters",
+                    file.name
+                ));
             }
         }
         if params.files.is_empty() {
@@ -332,7 +340,9 @@ fn bring(
         let downloaded = {
             let context: &dyn Context = context;
             let mut watch = |done, total| report(context, done, total, &note);
-            downloader.get(url, expected.bytes, expected.identifies(), &scratch, &mut watch).map_err(Trouble::Address)?
+            downloader
+                .get(url, expected.bytes, expected.identifies(), &scratch, &mut watch)
+                .map_err(Trouble::Address)?
         };
         let disk = |source| Trouble::Address(DownloadError::Disk { path: downloaded.path.clone(), source });
         let mut reader = File::open(&downloaded.path).map_err(disk)?;

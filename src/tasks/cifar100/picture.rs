@@ -8,18 +8,8 @@ use std::f64::consts::{PI, TAU};
 /// Pixels per side.
 const SIDE: usize = 32;
 /// Names of class/10 and class%10.
-pub const SHAPES: [&str; 10] = [
-    "disk",
-    "square",
-    "triangle",
-    "ring",
-    "plus",
-    "star",
-    "flat-ellipse",
-    "crescent",
-    "tall-ellipse",
-    "square-frame",
-];
+pub const SHAPES: [&str; 10] =
+    ["disk", "square", "triangle", "ring", "plus", "star", "flat-ellipse", "crescent", "tall-ellipse", "square-frame"];
 pub const TEXTURES: [&str; 10] = [
     "stripes-0",
     "bars-1",

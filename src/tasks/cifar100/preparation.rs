@@ -6,7 +6,8 @@ use crate::data::archive::{ArchiveError, base_name, members};
 use crate::data::cifar_binary::{PIXELS, Records};
 use crate::data::counts::Counts;
 use crate::data::part::{PartWriter, Promise};
-use crate::data::pickle::{Object, Pickle};
+use crate::data::pickle::Pickle;
+use crate::data::pickle_object::Object;
 use crate::data::spill::{Spill, SpillWriter};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
@@ -45,15 +46,18 @@ impl Preparation for Cifar100Preparation {
             context.progress(Progress { unit: "file", done: 0, total: 0, note: &name });
             let mut raw = context.open(RAW, &name)?;
             if name.contains(".tar") || name.ends_with(".tgz") {
-                members::<Trouble>(&name, raw, &mut |member, reader| {
+                members::<Trouble>(&name, &mut raw, &mut |member, reader| {
                     found.file(&format!("{name}: {member}"), base_name(member), reader)
                 })?;
             } else {
                 found.file(&name, base_name(&name), &mut raw)?;
             }
+            // The input's digest is verified at its end, which neither a pickle nor an archive need reach.
+            io::copy(&mut raw, &mut io::sink())?;
         }
         let both = train + validation;
-        for (part, wanted, settings) in [("train", both, "data.train and data.validation"), ("test", test, "data.test")] {
+        for (part, wanted, settings) in [("train", both, "data.train and data.validation"), ("test", test, "data.test")]
+        {
             let Some(pictures) = found.parts.get(part) else {
                 let names = context.names(RAW).join(", ");
                 return Err(StageError::Data(format!(
@@ -152,12 +156,10 @@ impl Found {
         let taken = match base {
             "train" | "test" => python_pictures(shown, reader, &self.scratch).map(Some),
             "train.bin" | "test.bin" => binary_pictures(shown, reader, &self.scratch).map(Some),
-            "meta" => {
-                python_names(shown, reader, &self.scratch).map(|names| {
-                    self.class_names = Some(names);
-                    None
-                })
-            }
+            "meta" => python_names(shown, reader, &self.scratch).map(|names| {
+                self.class_names = Some(names);
+                None
+            }),
             "fine_label_names.txt" => text_names(shown, reader).map(|names| {
                 self.class_names = Some(names);
                 None
@@ -180,7 +182,8 @@ impl Found {
 fn python_pictures(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Pictures, StageError> {
     let mut reader = io::BufReader::new(reader);
     let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
-    let wrong = |expected: &str| StageError::Data(format!("{shown}: expected {expected} (the Python version of CIFAR-100)"));
+    let wrong =
+        |expected: &str| StageError::Data(format!("{shown}: expected {expected} (the Python version of CIFAR-100)"));
     let labels = pickle.item(pickle.root(), "fine_labels").and_then(|id| pickle.integers(id));
     let labels = labels.ok_or_else(|| wrong("a dict with a list of integers `fine_labels`"))?;
     let labels: Option<Vec<u32>> = labels.into_iter().map(|label| u32::try_from(label).ok()).collect();

@@ -57,8 +57,10 @@ impl Source for Cifar100Source {
                         return Err(StageError::Interrupted);
                     }
                     let range = start..(start + BATCH).min(count as u64);
-                    let records: Vec<[u8; RECORD]> =
-                        range.into_par_iter().map(|index| record(split, index, classes[index as usize], seed)).collect();
+                    let records: Vec<[u8; RECORD]> = range
+                        .into_par_iter()
+                        .map(|index| record(split, index, classes[index as usize], seed))
+                        .collect();
                     for record in &records {
                         output.write_all(record)?;
                     }

@@ -15,8 +15,7 @@ pub struct Poisson {
 impl Poisson {
     /// For `m` > 0 interior points per axis.
     pub fn new(m: usize) -> Self {
-        let diagonal: Vec<f64> =
-            (1..=m).map(|k| 4.0 - 2.0 * (PI * k as f64 / (m + 1) as f64).cos()).collect();
+        let diagonal: Vec<f64> = (1..=m).map(|k| 4.0 - 2.0 * (PI * k as f64 / (m + 1) as f64).cos()).collect();
         let mut pivots = vec![0.0; m * m];
         for i in 0..m {
             for k in 0..m {

@@ -8,7 +8,7 @@ use crate::data::part::{PartWriter, Promise};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
 use safetensors::Dtype;
-use std::io::Write;
+use std::io::{BufReader, Write};
 
 /// See `contract/preparation.rs`.
 pub struct DarcyPreparation;
@@ -95,10 +95,14 @@ struct Cut<'a> {
 impl Cut<'_> {
     /// Coefficients and solutions, (wanted, side, side) each.
     fn read(&self, context: &mut dyn Context) -> Result<(Vec<f32>, Vec<f32>), StageError> {
-        let damaged = |e: MatError| StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"));
-        let mut mat = Mat5::open(self.file, context.open(RAW, self.file)?).map_err(damaged)?;
+        let damaged = |e: MatError| {
+            StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"))
+        };
+        let mut mat =
+            Mat5::open(self.file, BufReader::with_capacity(1 << 16, context.open(RAW, self.file)?)).map_err(damaged)?;
         let (mut coefficients, mut solutions) = (None, None);
         let mut others = Vec::new();
+        // To the end, though the Kcoeff variables are of no use: there the input's digest is verified.
         while let Some(mut variable) = mat.next_variable().map_err(damaged)? {
             let slot = match variable.header.name.as_str() {
                 "coeff" => &mut coefficients,
@@ -109,9 +113,6 @@ impl Cut<'_> {
                 }
             };
             *slot = Some(self.take(&mut variable, context)?);
-            if coefficients.is_some() && solutions.is_some() {
-                break; // the Kcoeff variables after them are of no use
-            }
         }
         match (coefficients, solutions) {
             (Some(coefficients), Some(solutions)) => Ok((coefficients, solutions)),

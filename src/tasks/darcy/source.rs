@@ -60,8 +60,11 @@ impl Source for DarcySource {
             },
             Part { name: format!("piececonst_r{grid}_N{test}_smooth2.mat"), splits: vec![("test", test as u64)] },
         ];
-        let samples: Vec<(&str, u64)> =
-            parts.iter().flat_map(|part| &part.splits).flat_map(|(split, n)| (0..*n).map(move |i| (*split, i))).collect();
+        let samples: Vec<(&str, u64)> = parts
+            .iter()
+            .flat_map(|part| &part.splits)
+            .flat_map(|(split, n)| (0..*n).map(move |i| (*split, i)))
+            .collect();
         let folder = context.scratch()?;
         solve_all(&folder, grid, &samples, seed, context)?;
         let mut first = 0;
@@ -171,7 +174,8 @@ fn turn(
     output: &mut dyn Write,
 ) -> Result<(), StageError> {
     let dims = [count as u32, grid as u32, grid as u32];
-    start_single(output, name, &dims).map_err(|e| StageError::Data(format!("darcy: {e}; set fewer samples or a smaller grid")))?;
+    start_single(output, name, &dims)
+        .map_err(|e| StageError::Data(format!("darcy: {e}; set fewer samples or a smaller grid")))?;
     let mut file = File::open(path)?;
     let columns = (TURN / (4 * grid * count)).clamp(1, grid);
     for start in (0..grid).step_by(columns) {
