@@ -47,13 +47,3 @@ pub struct Score {
     /// `official`, `files`, or `embedded:<size>`; results on embedded data are never compared with published ones.
     pub data: String,
 }
-
-impl Score {
-    /// The value with lower being better: `1 − value` where higher is better (pipeline §8).
-    pub fn error(&self) -> f64 {
-        match self.direction {
-            Direction::Lower => self.value,
-            Direction::Higher => 1.0 - self.value,
-        }
-    }
-}

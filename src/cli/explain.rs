@@ -19,7 +19,7 @@ pub struct Explainer<'a> {
     session: &'a Session,
     store: &'a Store,
     records: HashMap<&'static str, Vec<Record>>,
-    listings: HashMap<Digest, Option<Value>>,
+    listings: HashMap<Digest, Option<String>>,
 }
 
 /// What is known of one node.
@@ -42,9 +42,9 @@ impl<'a> Explainer<'a> {
         Ok(())
     }
 
-    fn listing(&mut self, digest: &Digest) -> Option<Value> {
+    fn listing(&mut self, digest: &Digest) -> Option<String> {
         let store = self.store;
-        let read = || store.read(digest).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let read = || store.read(digest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         self.listings.entry(*digest).or_insert_with(read).clone()
     }
 
@@ -52,12 +52,12 @@ impl<'a> Explainer<'a> {
         let digest = |value: &Value| value.as_str().and_then(|text| text.parse::<Digest>().ok());
         let code = record.preimage.get("code").and_then(digest);
         let code: Option<Code> =
-            code.and_then(|digest| self.listing(&digest)).and_then(|value| serde_json::from_value(value).ok());
+            code.and_then(|digest| self.listing(&digest)).and_then(|text| Code::parse(&text));
         let slots = record.preimage.get("inputs").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut inputs = BTreeMap::new();
         for (slot, value) in &slots {
             let listing = digest(value).and_then(|digest| self.listing(&digest));
-            if let Some(listing) = listing.and_then(|value| serde_json::from_value::<Listing>(value).ok()) {
+            if let Some(listing) = listing.and_then(|text| serde_json::from_str::<Listing>(&text).ok()) {
                 inputs.insert(slot.clone(), listing);
             }
         }

@@ -7,6 +7,7 @@ use crate::cli::options::{Format, ResultsOptions};
 use crate::cli::session::{Session, open_store, snapshot_hits};
 use crate::cli::why::manifest_or_latest;
 use crate::plan::stale::Status;
+use crate::stats::error_form::error_form;
 
 pub fn results(options: &ResultsOptions) -> Outcome {
     let store = open_store(&options.cache.cache)?;
@@ -26,7 +27,7 @@ pub fn results(options: &ResultsOptions) -> Outcome {
         Format::Csv => {
             println!("task,method,seed,metric,value,unit,error,trivial,trivial_name,parameters,test_samples,data");
             for s in &scores {
-                let (error, trivial) = (s.error(), &s.trivial);
+                let (error, trivial) = (error_form(s.direction, &s.unit, s.value), &s.trivial);
                 println!(
                     "{},{}/{},{},{},{},{},{error},{},{},{},{},{}",
                     s.task, s.space, s.algorithm, s.seed, s.metric, s.value, s.unit, trivial.value, trivial.name,

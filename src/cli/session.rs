@@ -6,7 +6,7 @@ use crate::cli::options::{LayerOptions, SelectOptions};
 use crate::digest::Digest;
 use crate::manifest::load::load;
 use crate::manifest::request::Request;
-use crate::manifest::resolve::Manifest;
+use crate::manifest::resolve::{Manifest, Settings};
 use crate::plan::expand::{ExpandError, GridCell, expand};
 use crate::plan::external::Memo;
 use crate::plan::graph::Graph;
@@ -16,6 +16,7 @@ use crate::plan::node::{NodeId, Plan};
 use crate::plan::select::{SelectError, Selector};
 use crate::plan::stale::{Assessor, Codes};
 use crate::store::store::Store;
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ impl Session {
                 settings: cell.settings.clone(),
             })
             .collect();
-        let plan = expand(&catalog.stages, &cells, &manifest.settings, &|_| None).map_err(|error| match error {
+        let shared = Arc::new(shared_settings(&manifest));
+        let plan = expand(&catalog.stages, &cells, &shared, &|_| None).map_err(|error| match error {
             ExpandError::Params { .. } => Exit::usage(format!("{}: {error}", path.display())),
             other => Exit::failed(other),
         })?;
@@ -108,6 +110,28 @@ impl Session {
         }
         Ok((targets, forced))
     }
+}
+
+/// What nodes without axes see: the manifest's own settings, and the conditions that stand beside every table.
+fn shared_settings(manifest: &Manifest) -> Settings {
+    let mut settings = (*manifest.settings).clone();
+    if !manifest.cells.is_empty() {
+        let mut fidelity = manifest.fidelity.clone();
+        let switches: std::collections::BTreeSet<String> = manifest
+            .cells
+            .iter()
+            .flat_map(|cell| cell.settings.iter())
+            .filter(|(key, _)| key.starts_with("fidelity."))
+            .filter(|(key, value)| manifest.settings.get(*key) != Some(*value))
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        for switch in switches {
+            fidelity.push_str(&format!(", {switch}"));
+        }
+        settings.insert("aggregate.fidelity".to_string(), Value::from(fidelity));
+        settings.insert("aggregate.numerics".to_string(), Value::from(CPU_EXACT));
+    }
+    settings
 }
 
 /// Opens the cache.

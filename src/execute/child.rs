@@ -90,6 +90,8 @@ impl Launcher for Processes {
             .arg(&self.cache)
             .arg("-")
             .env("RAYON_NUM_THREADS", spec.threads.to_string())
+            // Candle's own pool spins while it waits; its element-wise operations gain little from it.
+            .env("CANDLE_NUM_THREADS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -47,6 +47,25 @@ impl Code {
     pub fn digest(&self) -> Digest {
         Digest::of(self.text())
     }
+
+    /// Reads what `text` wrote; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Code> {
+        let mut code = Code::default();
+        for line in text.strip_prefix("code 1\n")?.lines() {
+            match line.split_once(' ')? {
+                ("file", rest) => {
+                    let (path, digest) = rest.rsplit_once(' ')?;
+                    code.files.insert(path.to_string(), digest.parse().ok()?);
+                }
+                ("crate", rest) => {
+                    let (name, ingredient) = rest.split_once(' ')?;
+                    code.crates.insert(name.to_string(), ingredient.to_string());
+                }
+                _ => return None,
+            }
+        }
+        Some(code)
+    }
 }
 
 /// A code root that is no source file.

@@ -16,6 +16,7 @@ pub mod search;
 use crate::algorithms::contract::entry::AlgorithmEntry;
 use crate::spaces::contract::entry::SpaceEntry;
 use crate::stages::aggregate::AggregateParams;
+use crate::stages::canonical::Reads;
 use crate::stages::context::StageError;
 use crate::stages::entry::{Axis, Names, Need, Resources, StageEntry};
 use crate::stages::fetch::FetchParams;
@@ -46,9 +47,9 @@ impl Parts {
         self.algorithms.iter().find(|row| row.name == name).ok_or_else(|| format!("there is no algorithm `{name}`"))
     }
 
-    /// Gated settings that the task or the space looks at.
-    fn reads(&self, names: &Names) -> Result<Vec<&'static str>, String> {
-        Ok([self.task(names)?.reads, self.space(names)?.reads].concat())
+    /// Gated settings that the task and the space look at.
+    fn reads(&self, names: &Names) -> Result<Reads<'static>, String> {
+        Ok(Reads { task: self.task(names)?.reads, space: self.space(names)?.reads })
     }
 }
 
@@ -136,7 +137,7 @@ fn search_row(parts: Parts) -> StageEntry {
         settings: search::settings(),
         stochastic: true,
         numeric: true,
-        params: Box::new(move |names, settings| search::params(settings, &parts.reads(names)?)),
+        params: Box::new(move |names, settings| search::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
         roots: Box::new(|names, _| {
             vec![
@@ -162,7 +163,7 @@ fn retrain_row(parts: Parts) -> StageEntry {
         settings: retrain::settings(),
         stochastic: true,
         numeric: true,
-        params: Box::new(move |names, settings| retrain::params(settings, &parts.reads(names)?)),
+        params: Box::new(move |names, settings| retrain::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
         roots: Box::new(|names, _| {
             vec![
@@ -193,7 +194,7 @@ fn evaluate_row(parts: Parts) -> StageEntry {
         // Scores rows of the test part as they are; the search split of an augmented task draws from the seed.
         stochastic: true,
         numeric: true,
-        params: Box::new(move |names, settings| evaluate::params(settings, &parts.reads(names)?)),
+        params: Box::new(move |names, settings| evaluate::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
         roots: Box::new(|names, _| {
             vec![
