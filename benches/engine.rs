@@ -187,9 +187,16 @@ fn measure() {
     }
     let executed = median(executed);
     let per_node = executed * 1000.0 / count as f64;
-    println!("{count} trivial nodes executed, -j 2: {executed:.2} s, {per_node:.2} ms a node wall (budget < 5 ms; Snakemake 9.27: 13.5 s, 20 ms)");
-    let idle = median((0..11).map(|_| timed(&["run", "grid.toml", "--cache", "cache0", "--require-cached"], folder)).collect());
-    println!("{count} nodes, nothing to do: {:.1} ms (budget < 100 ms; Snakemake 9.27: 1.43 s, DVC 3.67: 8.5 s)", idle * 1000.0);
+    println!(
+        "{count} trivial nodes executed, -j 2: {executed:.2} s, {per_node:.2} ms a node wall (budget < 5 ms; Snakemake 9.27: 13.5 s, 20 ms)"
+    );
+    let idle = median(
+        (0..11).map(|_| timed(&["run", "grid.toml", "--cache", "cache0", "--require-cached"], folder)).collect(),
+    );
+    println!(
+        "{count} nodes, nothing to do: {:.1} ms (budget < 100 ms; Snakemake 9.27: 1.43 s, DVC 3.67: 8.5 s)",
+        idle * 1000.0
+    );
 
     let filled = this().args(["fill", "large.toml", "large"]).current_dir(folder).status();
     assert!(filled.is_ok_and(|status| status.success()), "the cache could not be filled");

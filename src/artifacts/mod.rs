@@ -2,8 +2,8 @@
 pub mod architecture;
 pub mod dataset;
 pub mod published;
+pub mod samples;
 pub mod score;
 pub mod summary;
-pub mod samples;
 pub mod training_log;
 pub mod weights;

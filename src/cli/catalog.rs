@@ -22,14 +22,23 @@ impl Catalog {
         let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS });
         let mut settings: Vec<Setting> = stages.iter().flat_map(|stage| stage.settings.iter().cloned()).collect();
         settings.extend(resource_settings());
-        let vocabulary =
-            Vocabulary { tasks: tasks(), methods: methods(), settings, switches: switches(), definitions: definitions() };
+        let vocabulary = Vocabulary {
+            tasks: tasks(),
+            methods: methods(),
+            settings,
+            switches: switches(),
+            definitions: definitions(),
+        };
         Catalog { stages, vocabulary, table: Table::embedded() }
     }
 }
 
 fn tasks() -> Vec<TaskWord> {
-    let word = |(name, dimension, form): &(&str, u8, Form)| TaskWord { name: name.to_string(), dimension: *dimension, form: *form };
+    let word = |(name, dimension, form): &(&str, u8, Form)| TaskWord {
+        name: name.to_string(),
+        dimension: *dimension,
+        form: *form,
+    };
     TASK_FORMS.iter().map(word).collect()
 }
 

@@ -10,6 +10,11 @@ pub fn check(options: &ManifestOptions) -> Outcome {
     for note in &session.manifest.notes {
         println!("note: {note}");
     }
-    println!("{}: {} cells, {} nodes", options.manifest.display(), session.manifest.cells.len(), session.plan.nodes.len());
+    println!(
+        "{}: {} cells, {} nodes",
+        options.manifest.display(),
+        session.manifest.cells.len(),
+        session.plan.nodes.len()
+    );
     Ok(DONE)
 }

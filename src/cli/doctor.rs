@@ -108,7 +108,9 @@ fn data(manifest: &Path, store: &Store) -> Result<bool, Exit> {
             let sound = store.verify(&blob.digest).is_ok();
             let word = match locked {
                 _ if !sound => "damaged: it is fetched again at the next run".to_string(),
-                Some(entry) if entry.sha256 != blob.digest => format!("differs from the lock ({})", entry.sha256.short()),
+                Some(entry) if entry.sha256 != blob.digest => {
+                    format!("differs from the lock ({})", entry.sha256.short())
+                }
                 Some(_) => "as locked".to_string(),
                 None => "no lock entry".to_string(),
             };

@@ -51,8 +51,7 @@ impl<'a> Explainer<'a> {
     fn of_record(&mut self, record: &Record) -> Ingredients {
         let digest = |value: &Value| value.as_str().and_then(|text| text.parse::<Digest>().ok());
         let code = record.preimage.get("code").and_then(digest);
-        let code: Option<Code> =
-            code.and_then(|digest| self.listing(&digest)).and_then(|text| Code::parse(&text));
+        let code: Option<Code> = code.and_then(|digest| self.listing(&digest)).and_then(|text| Code::parse(&text));
         let slots = record.preimage.get("inputs").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut inputs = BTreeMap::new();
         for (slot, value) in &slots {
@@ -79,7 +78,8 @@ impl<'a> Explainer<'a> {
             _ => None,
         };
         let (preimage, inputs) = assessor.preimage(id, outputs).map_err(Exit::failed)?;
-        let (code, _) = assessor.codes.of(&self.session.catalog.stages, &self.session.plan, id).map_err(Exit::failed)?;
+        let (code, _) =
+            assessor.codes.of(&self.session.catalog.stages, &self.session.plan, id).map_err(Exit::failed)?;
         let mut new =
             Ingredients { preimage: preimage.value(), code: Some((*code).clone()), inputs: inputs.listings() };
         let (key, waits) = match &status[id] {
@@ -123,7 +123,10 @@ impl<'a> Explainer<'a> {
     /// Slots whose content is not known before the nodes in `waits` have run.
     fn unknown_slots(&self, id: NodeId, waits: &[NodeId]) -> BTreeSet<String> {
         let slots = self.session.plan.nodes[id].slots.iter();
-        slots.filter(|slot| slot.producers.iter().any(|p| waits.contains(p))).map(|slot| slot.name.to_string()).collect()
+        slots
+            .filter(|slot| slot.producers.iter().any(|p| waits.contains(p)))
+            .map(|slot| slot.name.to_string())
+            .collect()
     }
 
     /// Mean seconds of earlier runs of the same stage, method and task; else of the same stage and method.

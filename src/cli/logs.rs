@@ -23,7 +23,9 @@ pub fn logs(options: &LogsOptions) -> Outcome {
     }
     match labels.first() {
         Some(label) => Err(Exit::nothing(format!("{label} has no log here: it was cached in every run of this cache"))),
-        None => Err(Exit::nothing(format!("no node `{}` in any run of this cache; `status` lists nodes", options.node))),
+        None => {
+            Err(Exit::nothing(format!("no node `{}` in any run of this cache; `status` lists nodes", options.node)))
+        }
     }
 }
 

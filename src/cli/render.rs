@@ -13,9 +13,15 @@ use std::path::{Path, PathBuf};
 
 /// What became of the report.
 pub enum Rendered {
-    Written { summary: Summary, folder: PathBuf },
+    Written {
+        summary: Summary,
+        folder: PathBuf,
+    },
     /// The summary's object is damaged or gone: `node` must run again.
-    Damaged { digest: String, node: String },
+    Damaged {
+        digest: String,
+        node: String,
+    },
 }
 
 /// Writes the report of the aggregate node, if it gave a summary.

@@ -24,9 +24,9 @@ pub fn report(options: &ReportOptions) -> Outcome {
             say_path(&summary, &folder, false);
             Ok(DONE)
         }
-        Some(Rendered::Damaged { digest, node }) => {
-            Err(Exit::miss(format!("object {digest} was damaged and is in quarantine; `nasperf-pipe run` makes {node} again")))
-        }
+        Some(Rendered::Damaged { digest, node }) => Err(Exit::miss(format!(
+            "object {digest} was damaged and is in quarantine; `nasperf-pipe run` makes {node} again"
+        ))),
         None => Err(Exit::miss(format!(
             "no aggregate for {} in this cache; `nasperf-pipe {}` runs what is missing",
             options.manifest.manifest.display(),

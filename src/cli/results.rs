@@ -30,13 +30,26 @@ pub fn results(options: &ResultsOptions) -> Outcome {
                 let (error, trivial) = (error_form(s.direction, &s.unit, s.value), &s.trivial);
                 println!(
                     "{},{}/{},{},{},{},{},{error},{},{},{},{},{}",
-                    s.task, s.space, s.algorithm, s.seed, s.metric, s.value, s.unit, trivial.value, trivial.name,
-                    s.parameters, s.test_samples, s.data
+                    s.task,
+                    s.space,
+                    s.algorithm,
+                    s.seed,
+                    s.metric,
+                    s.value,
+                    s.unit,
+                    trivial.value,
+                    trivial.name,
+                    s.parameters,
+                    s.test_samples,
+                    s.data
                 );
             }
         }
         Format::Text => {
-            println!("{:<12} {:<18} {:>4}  {:<12} {:>12} {:>12}  data", "task", "method", "seed", "metric", "value", "trivial");
+            println!(
+                "{:<12} {:<18} {:>4}  {:<12} {:>12} {:>12}  data",
+                "task", "method", "seed", "metric", "value", "trivial"
+            );
             for s in &scores {
                 let method = format!("{}/{}", s.space, s.algorithm);
                 println!(

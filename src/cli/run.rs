@@ -13,9 +13,9 @@ use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, host, node_l
 use crate::execute::scheduler::{Backing, Options, Scheduler};
 use crate::execute::state::State;
 use crate::plan::expand::seconds;
-use crate::store::record::Outputs;
 use crate::plan::stale::Status;
 use crate::progress::choose::{Surroundings, choose, display};
+use crate::store::record::Outputs;
 use crate::store::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,9 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
     if options.offline {
         layers.set.push("data.offline=true".to_string());
     }
-    let save_every = seconds(&options.save_every)
-        .ok_or_else(|| Exit::usage(format!("--save-every `{}`: write a time such as 30s, 5m or 1h", options.save_every)))?;
+    let save_every = seconds(&options.save_every).ok_or_else(|| {
+        Exit::usage(format!("--save-every `{}`: write a time such as 30s, 5m or 1h", options.save_every))
+    })?;
     let session = Session::open(catalog, &options.manifest.manifest, &layers)?;
     for note in &session.manifest.notes {
         eprintln!("note: {note}");
@@ -55,10 +56,16 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
             require_cached(&session, &status, &targets)?;
         }
         if round == 1 {
-            let cached = (0..status.len()).filter(|&id| targets[id] && matches!(status[id], Status::Hit { .. })).count();
+            let cached =
+                (0..status.len()).filter(|&id| targets[id] && matches!(status[id], Status::Hit { .. })).count();
             let nodes = targets.iter().filter(|&&target| target).count();
             let manifest = session.manifest.path.display().to_string();
-            shown.begin(&session, options, &layers.set, Event::RunStarted { run: shown.log.run.clone(), manifest, nodes, cached })?;
+            shown.begin(
+                &session,
+                options,
+                &layers.set,
+                Event::RunStarted { run: shown.log.run.clone(), manifest, nodes, cached },
+            )?;
         }
         let states = {
             let scheduling = scheduling(options, &targets, &forced, save_every);
@@ -72,7 +79,8 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
         forced.fill(false);
         let stopped = interrupts.count.load(Ordering::Relaxed) > 0;
         let whole = targets.iter().all(|&target| target);
-        let report = if whole && !stopped { write_report(&session, &store, &states, options.out.as_deref())? } else { None };
+        let report =
+            if whole && !stopped { write_report(&session, &store, &states, options.out.as_deref())? } else { None };
         if let Some(Rendered::Damaged { digest, node }) = &report
             && round < ROUNDS
         {
@@ -197,7 +205,8 @@ impl Shown {
 
     fn begin(&mut self, session: &Session, options: &RunOptions, set: &[String], event: Event) -> Result<(), Exit> {
         let nodes = (0..session.plan.nodes.len()).map(|id| {
-            let end = NodeEnd { state: "not run".into(), key: None, seconds: None, message: None, outputs: Outputs::new() };
+            let end =
+                NodeEnd { state: "not run".into(), key: None, seconds: None, message: None, outputs: Outputs::new() };
             (session.label(id).to_string(), end)
         });
         let file = RunFile {

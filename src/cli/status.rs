@@ -23,7 +23,8 @@ pub fn status(options: &StatusOptions) -> Outcome {
         (None, None) => format!("running or killed on host {}", run.host),
     };
     if options.format == Format::Json {
-        let nodes: Vec<Value> = states.iter().map(|(node, s)| json!({"node": node, "state": s.0, "note": s.1})).collect();
+        let nodes: Vec<Value> =
+            states.iter().map(|(node, s)| json!({"node": node, "state": s.0, "note": s.1})).collect();
         println!("{:#}", json!({"run": run.run, "manifest": run.manifest, "life": life, "nodes": nodes}));
         return Ok(DONE);
     }

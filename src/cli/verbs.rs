@@ -3,7 +3,8 @@
 use crate::cli::exit::{Outcome, USAGE};
 use crate::cli::options::{Cli, Verb};
 use crate::cli::{
-    check, completions, diff, doctor, exec_node, fetch, gc, graph, logs, plan, report, results, run, schema, status, why,
+    check, completions, diff, doctor, exec_node, fetch, gc, graph, logs, plan, report, results, run, schema, status,
+    why,
 };
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;

@@ -125,7 +125,8 @@ fn preimage(
     table: &Table,
     inputs: &Inputs,
 ) -> Result<(Preimage, String), StageError> {
-    let code = table.code(&(entry.roots)(&spec.names, &spec.params)).map_err(|error| StageError::Code(error.to_string()))?;
+    let code =
+        table.code(&(entry.roots)(&spec.names, &spec.params)).map_err(|error| StageError::Code(error.to_string()))?;
     let node = Node {
         stage: 0,
         names: spec.names.clone(),

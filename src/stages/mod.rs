@@ -223,7 +223,9 @@ fn aggregate_row() -> StageEntry {
         stochastic: false,
         numeric: false,
         params: Box::new(|_, settings| Ok(AggregateParams::from_settings(&settings)?.to_settings())),
-        external: Box::new(|_, params| AggregateParams::from_settings(params).map(|p| p.external()).unwrap_or_default()),
+        external: Box::new(|_, params| {
+            AggregateParams::from_settings(params).map(|p| p.external()).unwrap_or_default()
+        }),
         roots: Box::new(|_, _| vec!["stages/aggregate.rs".to_string()]),
         resources: one_thread(512),
         run: Box::new(|_, params, context| {

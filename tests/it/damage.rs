@@ -84,14 +84,26 @@ fn a_failing_cell_blocks_only_its_descendants() {
 fn wrong_manifests_end_with_code_2_a_place_and_a_remedy() {
     let grid = "[[grid]]\ntask = [\"darcy\"]\nmethod = [\"wrn/default\"]\n";
     let wrong = [
-        ("unknown task", "[[grid]]\ntask = [\"darcyy\"]\nmethod = [\"wrn/default\"]\n".to_string(), "did you mean `darcy`"),
+        (
+            "unknown task",
+            "[[grid]]\ntask = [\"darcyy\"]\nmethod = [\"wrn/default\"]\n".to_string(),
+            "did you mean `darcy`",
+        ),
         ("unknown key", format!("{grid}[retrain]\nepoch = 3\n"), "did you mean `epochs`"),
         ("wrong type", format!("{grid}[retrain]\nepochs = \"three\"\n"), "integer"),
         ("negative", format!("{grid}[retrain]\nepochs = -1\n"), "integer of at least"),
         ("no grid", "[run]\nname = \"x\"\n".to_string(), "add `[[grid]]`"),
-        ("rule without a match", format!("{grid}[[override]]\nmatch = {{ seed = 7 }}\nset = {{ \"retrain.epochs\" = 1 }}\n"), "match"),
+        (
+            "rule without a match",
+            format!("{grid}[[override]]\nmatch = {{ seed = 7 }}\nset = {{ \"retrain.epochs\" = 1 }}\n"),
+            "match",
+        ),
         ("syntax", "[[grid]\n".to_string(), "m.toml:1"),
-        ("impossible cell", "[[grid]]\ntask = [\"darcy\"]\nspace = [\"wrn\"]\nalgorithm = [\"enas\"]\n".to_string(), "enas"),
+        (
+            "impossible cell",
+            "[[grid]]\ntask = [\"darcy\"]\nspace = [\"wrn\"]\nalgorithm = [\"enas\"]\n".to_string(),
+            "enas",
+        ),
         ("unknown table", format!("{grid}[retrian]\nepochs = 1\n"), "did you mean `retrain`"),
     ];
     for (what, text, remedy) in wrong {
