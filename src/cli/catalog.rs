@@ -1,6 +1,8 @@
 //! Collects the tables: stages, tasks, spaces, algorithms, switches, definitions. Nobody else reads them.
 
 use crate::algorithms::ALGORITHMS;
+use crate::data::lock::lookup;
+use crate::digest::Digest;
 use crate::fidelity::SWITCHES;
 use crate::fingerprint::table::Table;
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
@@ -8,11 +10,14 @@ use crate::spaces::SPACES;
 use crate::stages::entry::{Kind, Setting, StageEntry};
 use crate::stages::{Parts, rows};
 use crate::tasks::TASKS;
+use std::path::Path;
 
 /// Everything that a manifest may name, and how it runs.
 pub struct Catalog {
     pub stages: Vec<StageEntry>,
     pub vocabulary: Vocabulary,
+    /// The digest that a data lock holds for a task's file, if any.
+    pub locked: fn(&Path, &str, &str) -> Result<Option<Digest>, String>,
     /// The code of this binary.
     pub table: &'static Table,
 }
@@ -29,8 +34,13 @@ impl Catalog {
             switches: switches(),
             definitions: definitions(),
         };
-        Catalog { stages, vocabulary, table: Table::embedded() }
+        Catalog { stages, vocabulary, locked, table: Table::embedded() }
     }
+}
+
+fn locked(lock: &Path, task: &str, name: &str) -> Result<Option<Digest>, String> {
+    let entry = lookup(lock, task, name).map_err(|error| error.to_string())?;
+    Ok(entry.map(|entry| entry.sha256))
 }
 
 fn tasks() -> Vec<TaskWord> {

@@ -5,7 +5,6 @@ use crate::cli::exit::{DONE, Exit, FAILED, Outcome};
 use crate::cli::gc::bytes;
 use crate::cli::options::{DoctorOptions, Format, LayerOptions};
 use crate::cli::session::{Session, open_store, snapshot_hits};
-use crate::data::lock::lookup;
 use crate::plan::stale::Status;
 use crate::store::store::Store;
 use serde_json::{Map, Value, json};
@@ -104,12 +103,16 @@ fn data(manifest: &Path, store: &Store) -> Result<bool, Exit> {
         let lock = node.params.all.get("data.lock").and_then(Value::as_str).map(Path::new);
         for (name, blob) in outputs.iter() {
             let task = node.names.task.as_deref().unwrap_or_default();
-            let locked = lock.map(|lock| lookup(lock, task, name)).transpose().map_err(Exit::failed)?.flatten();
+            let locked = lock
+                .map(|lock| (session.catalog.locked)(lock, task, name))
+                .transpose()
+                .map_err(Exit::failed)?
+                .flatten();
             let sound = store.verify(&blob.digest).is_ok();
             let word = match locked {
                 _ if !sound => "damaged: it is fetched again at the next run".to_string(),
-                Some(entry) if entry.sha256 != blob.digest => {
-                    format!("differs from the lock ({})", entry.sha256.short())
+                Some(entry) if entry != blob.digest => {
+                    format!("differs from the lock ({})", entry.short())
                 }
                 Some(_) => "as locked".to_string(),
                 None => "no lock entry".to_string(),

@@ -35,13 +35,16 @@ pub enum Leave {
 }
 
 impl Canaries {
-    pub fn leave(&self, group: &(usize, String), now: Instant) -> Leave {
+    /// Whether `node` of the group may start. The canary itself may, when it runs again (a retry, a repaired input).
+    pub fn leave(&self, group: &(usize, String), node: usize, now: Instant) -> Leave {
         match self.groups.get(group) {
             None => Leave::Go,
             Some(group) => match (&group.held_by, group.out) {
                 (Some(canary), _) => Leave::Held(canary.clone()),
                 _ if group.hatched => Leave::Go,
-                (None, Some((_, since))) if now.duration_since(since) < HATCHED_AFTER => Leave::Later,
+                (None, Some((canary, since))) if canary != node && now.duration_since(since) < HATCHED_AFTER => {
+                    Leave::Later
+                }
                 _ => Leave::Go,
             },
         }
@@ -85,14 +88,14 @@ mod tests {
     fn two_equal_failures_at_once_hold_the_rest_and_one_does_not() {
         let (group, now) = ((0, "wrn/default".to_string()), Instant::now());
         let mut canaries = Canaries::default();
-        assert_eq!(canaries.leave(&group, now), Leave::Go);
+        assert_eq!(canaries.leave(&group, 2, now), Leave::Go);
         canaries.started(group.clone(), 1, now);
-        assert_eq!(canaries.leave(&group, now), Leave::Later);
+        assert_eq!(canaries.leave(&group, 2, now), Leave::Later);
         canaries.ended(&group, 1, "one", Some("no file 1"), now);
-        assert_eq!(canaries.leave(&group, now), Leave::Go);
+        assert_eq!(canaries.leave(&group, 2, now), Leave::Go);
         canaries.started(group.clone(), 2, now);
         canaries.ended(&group, 2, "two", Some("no file 2"), now);
-        assert_eq!(canaries.leave(&group, now), Leave::Held("two".into()));
+        assert_eq!(canaries.leave(&group, 2, now), Leave::Held("two".into()));
     }
 
     #[test]
@@ -101,8 +104,8 @@ mod tests {
         let mut canaries = Canaries::default();
         canaries.started(group.clone(), 1, now);
         let later = now + HATCHED_AFTER + Duration::from_secs(1);
-        assert_eq!(canaries.leave(&group, later), Leave::Go);
+        assert_eq!(canaries.leave(&group, 2, later), Leave::Go);
         canaries.ended(&group, 1, "one", Some("diverged"), later);
-        assert_eq!(canaries.leave(&group, later), Leave::Go);
+        assert_eq!(canaries.leave(&group, 2, later), Leave::Go);
     }
 }

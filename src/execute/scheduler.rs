@@ -261,7 +261,7 @@ impl<'a, 'p> Scheduler<'a, 'p> {
             if !self.pool.has_room() {
                 break;
             }
-            match self.canaries.leave(&self.group(id), now) {
+            match self.canaries.leave(&self.group(id), id, now) {
                 Leave::Later => continue,
                 Leave::Held(canary) => self.hold(id, canary)?,
                 Leave::Go => {

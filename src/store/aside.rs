@@ -88,6 +88,11 @@ impl Aside {
     /// Takes the name `target` if nothing has it: false where something has. Of any number of processes, on any
     /// number of hosts, one gets true.
     pub(super) fn claim(&mut self, target: &Path) -> Result<bool, StoreError> {
+        self.claim_within(target, 3)
+    }
+
+    /// The folder may come (another claimant makes it) or go (a sweep) between two steps, so there are several tries.
+    fn claim_within(&mut self, target: &Path, tries: u32) -> Result<bool, StoreError> {
         match fs::hard_link(&self.path, target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -99,12 +104,11 @@ impl Aside {
                 Ok(taken)
             }
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => {
-                let folder = target.parent().expect("targets lie in a folder of the store");
-                if folder.exists() {
+                if tries == 0 {
                     return Err(StoreError::io("write", target, error));
                 }
-                self.store.make_folder(folder)?;
-                self.claim(target)
+                self.store.make_folder(target.parent().expect("targets lie in a folder of the store"))?;
+                self.claim_within(target, tries - 1)
             }
             // Without hard links (FAT, some FUSE): a rename that refuses to replace.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS)) => {

@@ -117,7 +117,8 @@ fn every_file_that_rustc_read_is_in_the_table() {
         .iter()
         .filter(|path| {
             let key = path.strip_prefix("src/").map_or_else(|| format!("../{path}"), str::to_string);
-            !tree().graph().files.contains_key(&key)
+            // Definitions under manifests/ are read by the catalog; what they say reaches keys as parameters.
+            !path.contains("/../manifests/") && !tree().graph().files.contains_key(&key)
         })
         .collect();
     assert!(missing.is_empty(), "compiled, but not fingerprinted: {missing:?}");

@@ -24,7 +24,7 @@ fn a_flipped_bit_is_found_set_aside_made_again_and_reported() {
             arguments.extend(["--rerun", reader]);
         }
         let said = lab.expect(0, &arguments);
-        assert!(said.err.contains("quarantine"), "{output}\n{}", said.err);
+        assert!(said.err.contains("set aside"), "{output}\n{}", said.err);
         let maker = output.split(' ').next().unwrap().to_string();
         assert!(lab.executed().contains(&maker), "{output}: {:?}", lab.executed());
         assert_eq!(lab.digests(), digests);
@@ -89,7 +89,7 @@ fn wrong_manifests_end_with_code_2_a_place_and_a_remedy() {
             "[[grid]]\ntask = [\"darcyy\"]\nmethod = [\"wrn/default\"]\n".to_string(),
             "did you mean `darcy`",
         ),
-        ("unknown key", format!("{grid}[retrain]\nepoch = 3\n"), "did you mean `epochs`"),
+        ("unknown key", format!("{grid}[retrain]\nepoch = 3\n"), "did you mean `retrain.epochs`"),
         ("wrong type", format!("{grid}[retrain]\nepochs = \"three\"\n"), "integer"),
         ("negative", format!("{grid}[retrain]\nepochs = -1\n"), "integer of at least"),
         ("no grid", "[run]\nname = \"x\"\n".to_string(), "add `[[grid]]`"),
