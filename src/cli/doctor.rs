@@ -85,7 +85,7 @@ fn free(path: &Path) -> String {
         let mut stat: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(name.as_ptr(), &mut stat), stat)
     };
-    if code == 0 { bytes(stat.f_bavail as u64 * stat.f_frsize as u64) } else { "unknown".to_string() }
+    if code == 0 { bytes(stat.f_bavail * stat.f_frsize) } else { "unknown".to_string() }
 }
 
 /// Compares the fetched files of a manifest with its lock, and says which are not there.

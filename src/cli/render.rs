@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// What became of the report.
 pub enum Rendered {
     Written {
-        summary: Summary,
+        summary: Box<Summary>,
         folder: PathBuf,
     },
     /// The summary's object is damaged or gone: `node` must run again.
@@ -44,7 +44,7 @@ pub fn write_report(
         let summary = Summary::from_bytes(&bytes).map_err(Exit::failed)?;
         let folder = out.map_or_else(|| Path::new("report").join(&session.manifest.name), Path::to_path_buf);
         write(&summary, &folder).map_err(Exit::failed)?;
-        return Ok(Some(Rendered::Written { summary, folder }));
+        return Ok(Some(Rendered::Written { summary: Box::new(summary), folder }));
     }
     Ok(None)
 }

@@ -52,7 +52,7 @@ pub fn collect(
                     true => format!("{}/{name}", plan.nodes[producer].label),
                     false => name.clone(),
                 };
-                into.insert(name, blob.clone());
+                into.insert(name, *blob);
             }
         }
     }

@@ -36,6 +36,9 @@ struct Known {
     line: Range<usize>,
 }
 
+/// Names of stages, and each record's key with the position of its stage.
+type StagesAndKeys = (Vec<String>, Vec<(Digest, u32)>);
+
 impl Store {
     /// Takes a snapshot, and repairs the index on the way.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
@@ -84,7 +87,7 @@ impl Store {
         Ok(snapshot)
     }
 
-    fn list_records(&self) -> Result<(Vec<String>, Vec<(Digest, u32)>), StoreError> {
+    fn list_records(&self) -> Result<StagesAndKeys, StoreError> {
         let stages = self.record_stages()?;
         let mut listing = Vec::new();
         for (number, stage) in (0..).zip(&stages) {

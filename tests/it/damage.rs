@@ -109,7 +109,7 @@ fn wrong_manifests_end_with_code_2_a_place_and_a_remedy() {
     for (what, text, remedy) in wrong {
         let lab = Lab::new(&text);
         let said = lab.expect(2, &["m.toml"]);
-        assert!(said.err.contains("m.toml:"), "{what}: {}", said.err);
+        assert!(said.err.contains("m.toml"), "{what}: {}", said.err);
         assert!(said.err.contains(remedy), "{what}: {}", said.err);
         assert!(!lab.path("cache").exists(), "{what}: nothing was touched");
     }
