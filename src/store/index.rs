@@ -106,7 +106,8 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(StoreError::io("read", &self.index_path(), source)),
         };
-        let (stages, listing) = self.list_records()?;
+        let stages = self.record_stages()?;
+        let listing = self.list_records(&stages)?;
         let mut keys: HashMap<Digest, Known, _> =
             listing.into_iter().map(|(key, stage)| (key, Known { stage, line: 0..0 })).collect();
         let mut lines = 0;
@@ -120,13 +121,13 @@ impl Store {
         Ok(Records { stages, keys, text, lines })
     }
 
-    fn list_records(&self) -> Result<(Vec<String>, Vec<(Digest, u32)>), StoreError> {
-        let stages = self.record_stages()?;
+    /// Keys with a record file, each with the number of its stage.
+    fn list_records(&self, stages: &[String]) -> Result<Vec<(Digest, u32)>, StoreError> {
         let mut listing = Vec::new();
-        for (number, stage) in (0..).zip(&stages) {
+        for (number, stage) in (0..).zip(stages) {
             listing.extend(self.record_keys(stage)?.into_iter().map(|key| (key, number)));
         }
-        Ok((stages, listing))
+        Ok(listing)
     }
 
     /// The digests of all objects, and no other files.

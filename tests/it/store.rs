@@ -100,7 +100,7 @@ fn a_published_record_is_a_hit_and_comes_back_whole() {
     let record = record("retrain", &key, &[("weights.safetensors", a), ("curve", b)]);
     assert_eq!(store.publish(&record).unwrap(), Published::First);
     assert_eq!(store.record("retrain", &key).unwrap().unwrap(), record);
-    assert_eq!(store.records("retrain").unwrap(), [record.clone()]);
+    assert_eq!(store.records("retrain").unwrap(), std::slice::from_ref(&record));
     assert_eq!(store.hit("retrain", &key).unwrap().unwrap(), record.outputs);
     assert_eq!(*store.snapshot().unwrap().hit(&key).unwrap(), record.outputs);
     assert_eq!(store.publish(&record).unwrap(), Published::Same);
