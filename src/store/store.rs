@@ -94,6 +94,7 @@ impl Store {
     }
 
     /// The same store under another durability: a node of a second's work is cheaper to run again than to flush.
+    /// Publishing under full durability flushes the blobs too, whichever handle wrote them.
     pub fn with_durability(mut self, durability: Durability) -> Store {
         self.durability = durability;
         self
