@@ -72,28 +72,32 @@ impl Aside {
 
     /// Takes the name `target`, in place of what had it before.
     pub(super) fn replace(mut self, target: &Path) -> Result<File, StoreError> {
-        let renamed = match fs::rename(&self.path, target) {
-            Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => {
-                let folder = target.parent().expect("targets lie in a folder of the store");
-                self.store.make_folder(folder)?;
-                fs::rename(&self.path, target)
-            }
-            other => other,
-        };
-        renamed.map_err(|source| StoreError::io("write", target, source))?;
+        self.in_folder_of(target, |from| fs::rename(from, target))
+            .map_err(|source| StoreError::from_io("write", target, source))?;
         self.there = false;
         self.file.try_clone().map_err(|source| StoreError::io("keep open", target, source))
+    }
+
+    /// Moves or links the file to `target`, whose folder is made where it is missing. Another process may make or
+    /// remove that folder in between, so that one answer proves little.
+    fn in_folder_of(&self, target: &Path, step: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+        let mut answer = step(&self.path);
+        for _ in 0..10 {
+            match &answer {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => {
+                    self.store.make_folder(target.parent().expect("targets lie in a folder of the store"))?;
+                    answer = step(&self.path);
+                }
+                _ => break,
+            }
+        }
+        answer
     }
 
     /// Takes the name `target` if nothing has it: false where something has. Of any number of processes, on any
     /// number of hosts, one gets true.
     pub(super) fn claim(&mut self, target: &Path) -> Result<bool, StoreError> {
-        self.claim_within(target, 3)
-    }
-
-    /// The folder may come (another claimant makes it) or go (a sweep) between two steps, so there are several tries.
-    fn claim_within(&mut self, target: &Path, tries: u32) -> Result<bool, StoreError> {
-        match fs::hard_link(&self.path, target) {
+        match self.in_folder_of(target, |from| fs::hard_link(from, target)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 // An NFS client that lost the server's answer asks again and is then told so of its own link (open(2)):
@@ -102,13 +106,6 @@ impl Aside {
                 let taken = fs::symlink_metadata(target)
                     .is_ok_and(|found| own.nlink() == 2 && (found.dev(), found.ino()) == (own.dev(), own.ino()));
                 Ok(taken)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound && self.path.exists() => {
-                if tries == 0 {
-                    return Err(StoreError::io("write", target, error));
-                }
-                self.store.make_folder(target.parent().expect("targets lie in a folder of the store"))?;
-                self.claim_within(target, tries - 1)
             }
             // Without hard links (FAT, some FUSE): a rename that refuses to replace.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS)) => {
@@ -126,7 +123,7 @@ impl Aside {
                     Err(source) => Err(StoreError::io("write", target, source)),
                 }
             }
-            Err(source) => Err(StoreError::io("write", target, source)),
+            Err(source) => Err(StoreError::from_io("write", target, source)),
         }
     }
 }

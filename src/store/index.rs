@@ -14,19 +14,48 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Digests are as good as random: their first bytes serve as the hash.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn write(&mut self, bytes: &[u8]) {
+        let (first, _) = bytes.split_first_chunk().expect("only digests are hashed");
+        self.0 = u64::from_ne_bytes(*first);
+    }
+
+    /// The length, equal for all.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(super) type DigestSet = HashSet<Digest, BuildHasherDefault<Uniform>>;
 
 /// The store as it was when the snapshot was taken.
 pub struct Snapshot {
     store: Store,
     stages: Vec<String>,
     /// Only asked, never walked: its order reaches nothing.
-    keys: HashMap<Digest, Known>,
-    objects: HashSet<Digest>,
+    keys: HashMap<Digest, Known, BuildHasherDefault<Uniform>>,
+    objects: DigestSet,
     text: Vec<u8>,
+}
+
+/// What `known_records` found: as in [`Snapshot`], and the number of lines in the index.
+struct Records {
+    stages: Vec<String>,
+    keys: HashMap<Digest, Known, BuildHasherDefault<Uniform>>,
+    text: Vec<u8>,
+    lines: usize,
 }
 
 struct Known {
@@ -36,28 +65,11 @@ struct Known {
     line: Range<usize>,
 }
 
-/// Names of stages, and each record's key with the position of its stage.
-type StagesAndKeys = (Vec<String>, Vec<(Digest, u32)>);
-
 impl Store {
     /// Takes a snapshot, and repairs the index on the way.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let mut text = match fs::read(self.index_path()) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(StoreError::io("read", &self.index_path(), source)),
-        };
-        let (stages, listing) = self.list_records()?;
-        let mut keys: HashMap<Digest, Known> =
-            listing.into_iter().map(|(key, stage)| (key, Known { stage, line: 0..0 })).collect();
-        let mut lines = 0;
-        for line in lines_of(&text) {
-            lines += 1;
-            let Some((key, body, holds)) = check_line(&text[line.clone()]) else { continue };
-            if let Some(known) = keys.get_mut(&key) {
-                known.line = if holds { line.start + body..line.end } else { 0..0 };
-            }
-        }
+        let (objects, records) = rayon::join(|| self.list_objects(), || self.known_records());
+        let Records { stages, mut keys, mut text, lines } = records?;
         let missing: Vec<(Digest, u32)> =
             keys.iter().filter(|(_, known)| known.line.is_empty()).map(|(key, known)| (*key, known.stage)).collect();
         let read: Vec<_> = missing
@@ -78,7 +90,7 @@ impl Store {
             added.extend_from_slice(b"\n");
         }
         text.extend_from_slice(&added);
-        let snapshot = Snapshot { store: self.clone(), stages, keys, objects: self.list_objects()?, text };
+        let snapshot = Snapshot { store: self.clone(), stages, keys, objects: objects?, text };
         if lines > 2 * snapshot.keys.len() + 1000 {
             snapshot.rewrite_index();
         } else if !added.is_empty() {
@@ -87,17 +99,39 @@ impl Store {
         Ok(snapshot)
     }
 
-    fn list_records(&self) -> Result<StagesAndKeys, StoreError> {
+    /// Keys with a record file, and what the index says of them.
+    fn known_records(&self) -> Result<Records, StoreError> {
+        let text = match fs::read(self.index_path()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(StoreError::io("read", &self.index_path(), source)),
+        };
         let stages = self.record_stages()?;
+        let listing = self.list_records(&stages)?;
+        let mut keys: HashMap<Digest, Known, _> =
+            listing.into_iter().map(|(key, stage)| (key, Known { stage, line: 0..0 })).collect();
+        let mut lines = 0;
+        for line in lines_of(&text) {
+            lines += 1;
+            let Some((key, body, holds)) = check_line(&text[line.clone()]) else { continue };
+            if let Some(known) = keys.get_mut(&key) {
+                known.line = if holds { line.start + body..line.end } else { 0..0 };
+            }
+        }
+        Ok(Records { stages, keys, text, lines })
+    }
+
+    /// Keys with a record file, each with the number of its stage.
+    fn list_records(&self, stages: &[String]) -> Result<Vec<(Digest, u32)>, StoreError> {
         let mut listing = Vec::new();
-        for (number, stage) in (0..).zip(&stages) {
+        for (number, stage) in (0..).zip(stages) {
             listing.extend(self.record_keys(stage)?.into_iter().map(|key| (key, number)));
         }
-        Ok((stages, listing))
+        Ok(listing)
     }
 
     /// The digests of all objects, and no other files.
-    pub(super) fn list_objects(&self) -> Result<HashSet<Digest>, StoreError> {
+    pub(super) fn list_objects(&self) -> Result<DigestSet, StoreError> {
         let root = self.objects();
         let mut folders: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&root).map_err(|source| StoreError::io("list", &root, source))? {

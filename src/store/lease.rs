@@ -400,13 +400,13 @@ mod tests {
 
     #[test]
     fn the_heartbeat_keeps_it_and_silence_loses_it() {
-        let (_home, store) = store(300);
+        let (_home, store) = store(1000);
         let key = Digest::of("key");
         let lease = held(store.lease(&key, &[]).unwrap());
-        std::thread::sleep(Duration::from_millis(900));
+        std::thread::sleep(Duration::from_millis(2000));
         assert!(matches!(store.lease(&key, &[]).unwrap(), LeaseOutcome::Busy { .. }));
         store.heart().remove(&lease.token); // as if its thread hung
-        std::thread::sleep(Duration::from_millis(450));
+        std::thread::sleep(Duration::from_millis(1300));
         let next = held(store.lease(&key, &[]).unwrap());
         assert!(!lease.still_mine());
         drop(lease); // must not remove its successor's
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_damaged_lease_file_counts_until_it_is_old() {
-        let (_home, store) = store(300);
+        let (_home, store) = store(1000);
         let key = Digest::of("key");
         let path = store.leases().join(key.to_string());
         let whole = seal(&Claim::new(vec![key])).unwrap();
@@ -472,7 +472,7 @@ mod tests {
             assert!(matches!(store.lease(&key, &[]).unwrap(), LeaseOutcome::Busy { .. }));
             assert!(store.live_leases().unwrap().iter().any(|live| live.key == key));
         }
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(1300));
         held(store.lease(&key, &[]).unwrap());
     }
 }

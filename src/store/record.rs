@@ -251,14 +251,20 @@ impl Store {
         bytes
     }
 
-    /// Checks that the outputs are there, and flushes their folders: blobs come before the record.
+    /// Checks that the outputs are there, and flushes them and their folders: blobs come before the record, also those
+    /// that another process, or a handle of another durability, has written.
     fn settle(&self, outputs: &Outputs) -> Result<(), StoreError> {
         let mut folders = BTreeSet::new();
         for blob in outputs.values() {
             if !self.has(&blob.digest) {
                 return Err(StoreError::Missing { digest: blob.digest });
             }
-            folders.insert(self.object_path(&blob.digest).parent().expect("objects lie in a folder").to_path_buf());
+            let path = self.object_path(&blob.digest);
+            if self.full_durability() {
+                let flushed = File::open(&path).and_then(|file| file.sync_all());
+                flushed.map_err(|source| StoreError::io("flush", &path, source))?;
+            }
+            folders.insert(path.parent().expect("objects lie in a folder").to_path_buf());
         }
         folders.iter().try_for_each(|folder| self.sync_folder(folder))
     }

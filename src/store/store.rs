@@ -94,6 +94,7 @@ impl Store {
     }
 
     /// The same store under another durability: a node of a second's work is cheaper to run again than to flush.
+    /// Publishing under full durability flushes the blobs too, whichever handle wrote them.
     pub fn with_durability(mut self, durability: Durability) -> Store {
         self.durability = durability;
         self
@@ -164,25 +165,24 @@ impl Store {
 
     /// Makes a folder and its parents, with the store's permissions; one that is there is left as it is.
     pub(super) fn make_folder(&self, path: &Path) -> Result<(), StoreError> {
-        match fs::create_dir(path) {
+        let mut made = fs::create_dir(path);
+        if let (Err(error), Some(parent)) = (&made, path.parent())
+            && error.kind() == ErrorKind::NotFound
+        {
+            if path == self.inner.root {
+                // Above the store's own folder as `mkdir -p` does.
+                fs::create_dir_all(parent).map_err(|source| StoreError::io("make the folder", parent, source))?;
+            } else {
+                self.make_folder(parent)?;
+            }
+            made = fs::create_dir(path);
+        }
+        match made {
             Ok(()) => {
                 self.permit_folder(path)?;
-                match path.parent() {
-                    Some(parent) => self.sync_folder(parent),
-                    None => Ok(()),
-                }
+                path.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound && path.parent().is_some_and(|up| !up.exists()) => {
-                // Parents above the store's own folder are made as `mkdir -p` does.
-                let parent = path.parent().expect("checked in the guard");
-                if path == self.inner.root {
-                    fs::create_dir_all(parent).map_err(|source| StoreError::io("make the folder", parent, source))?;
-                } else {
-                    self.make_folder(parent)?;
-                }
-                self.make_folder(path)
-            }
             Err(source) => Err(StoreError::io("make the folder", path, source)),
         }
     }
