@@ -16,11 +16,14 @@ use crate::stages::entry::{Resources, StageEntry};
 use crate::store::lease::LeaseOutcome;
 use crate::store::record::Outputs;
 use crate::store::record::{Provenance, Published, Record};
-use crate::store::store::Store;
+use crate::store::store::{Durability, Store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Results of nodes that ran longer than this, in seconds, survive a power cut; shorter ones may have to run again.
+const FLUSHED_ABOVE: f64 = 2.0;
 
 /// Runs `spec` and gives the final report; progress goes through `report` on the way.
 pub fn exec_node(
@@ -81,7 +84,9 @@ fn run(
             )));
         }
     }
-    let mut context = NodeContext::new(store, spec, stop, report);
+    // Outputs are flushed when their record is, so nothing is flushed twice.
+    let quick = store.clone().with_durability(Durability::Rename);
+    let mut context = NodeContext::new(&quick, spec, stop, report);
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let clock = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| (entry.run)(&spec.names, &spec.params, &mut context)));
@@ -92,7 +97,7 @@ fn run(
     result.unwrap_or_else(|panic| Err(StageError::Code(format!("panicked: {}", panic_text(&panic)))))?;
     let outputs = context.outputs();
     let seconds = clock.elapsed().as_secs_f64();
-    store_listings(store, &inputs, &code_text)?;
+    store_listings(&quick, &inputs, &code_text)?;
     let record = Record {
         format: Record::FORMAT,
         key: spec.key,
@@ -113,7 +118,9 @@ fn run(
         },
         observations: Vec::new(),
     };
-    let differing = publish(store, &record)?;
+    // What took less time than a flush of a busy disk is cheaper to run again after a power cut than to flush.
+    let durable = if seconds > FLUSHED_ABOVE { store } else { &quick };
+    let differing = publish(durable, &record)?;
     context.clear()?;
     Ok(Report::Done { outputs, seconds, differing })
 }

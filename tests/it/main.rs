@@ -5,6 +5,7 @@ mod closures;
 mod damage;
 mod darcy;
 mod data_context;
+mod edit;
 mod fetch;
 mod licences;
 mod manifest;
