@@ -30,6 +30,9 @@ pub struct Summary {
     pub imputation: String,
     /// Distance from published values, where a file of expectations was given.
     pub deviations: Vec<Deviation>,
+    /// Empty where the manifest states no gate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateResult>,
     /// Such as `as-run`; "" where it was not told.
     pub fidelity: String,
     /// Devices, precision and level of determinism; "" where they were not told.
@@ -198,6 +201,23 @@ pub struct Deviation {
 }
 
 /// The bytes are no summary that this version reads.
+/// One run against one gate: the trivial predictor's error and a margin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateResult {
+    pub task: String,
+    pub method: String,
+    pub seed: u64,
+    /// Trained on permuted labels: passes where it does not beat the margin.
+    pub control: bool,
+    pub value: Option<f64>,
+    pub trivial: Option<f64>,
+    /// Relative gain over the trivial predictor in error form.
+    pub gain: Option<f64>,
+    pub margin: f64,
+    pub passed: bool,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
     #[error("{SUMMARY_FILE}: {0}; run the aggregate stage again")]

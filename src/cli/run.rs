@@ -94,7 +94,11 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
             }
             Some(Rendered::Written { summary, folder }) => {
                 say_path(&summary, &folder, options.format == Format::Json);
-                Ok(code)
+                let missed = summary.gates.iter().filter(|gate| !gate.passed).count();
+                if missed > 0 {
+                    eprintln!("{missed} of {} gates failed", summary.gates.len());
+                }
+                Ok(if missed > 0 { code.max(FAILED) } else { code })
             }
             None => Ok(code),
         };

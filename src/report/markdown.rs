@@ -28,6 +28,9 @@ fn render(summary: &Summary) -> String {
         }
         out.push_str(&format!("\n{conditions}\n"));
     }
+    if !summary.gates.is_empty() {
+        out.push_str(&format!("\n## Gates\n\n{}", gates(summary)));
+    }
     if !summary.deviations.is_empty() {
         out.push_str(&format!("\n## Deviations from published values\n\n{}\n{conditions}\n", deviations(summary)));
     }
@@ -112,6 +115,12 @@ fn coverage(summary: &Summary) -> String {
         [escape(&task.name)].into_iter().chain(marks).collect()
     });
     table(&header(&["task"], &summary.methods), 1, rows)
+}
+
+fn gates(summary: &Summary) -> String {
+    let names = ["task", "method", "seed", "score", "trivial", "gain", "margin", "verdict"];
+    let rows = summary.gates.iter().map(|gate| number::gate(gate).map(|text| escape(&text)).to_vec());
+    table(&header(&names, &[]), 3, rows)
 }
 
 fn deviations(summary: &Summary) -> String {

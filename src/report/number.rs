@@ -1,6 +1,6 @@
 //! Numbers and cells as people read them. Knows no format: marks are fields, each format draws them its own way.
 
-use crate::artifacts::summary::{Cell, Deviation, State, Task};
+use crate::artifacts::summary::{Cell, Deviation, GateResult, State, Task};
 use crate::stats::error_form::error_form;
 
 /// Shown in place of a value that does not exist.
@@ -112,6 +112,23 @@ pub fn deviation(d: &Deviation) -> [String; 8] {
         with(d.published, d.published_deviation),
         d.band.map_or(DASH.to_string(), |band| fixed(band, decimals)),
         verdict.to_string(),
+    ]
+}
+
+/// Task, method, seed, score, trivial score, gain, margin and verdict of a gate, as texts.
+pub fn gate(gate: &GateResult) -> [String; 8] {
+    let value = |value: Option<f64>| value.map_or(DASH.to_string(), |value| format!("{value:.4}"));
+    let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+    let seed = if gate.control { format!("{} control", gate.seed) } else { gate.seed.to_string() };
+    [
+        gate.task.clone(),
+        gate.method.clone(),
+        seed,
+        value(gate.value),
+        value(gate.trivial),
+        gate.gain.map_or(DASH.to_string(), percent),
+        percent(gate.margin),
+        if gate.passed { "passed" } else { "FAILED" }.to_string(),
     ]
 }
 

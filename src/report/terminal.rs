@@ -38,6 +38,13 @@ pub fn render(summary: &Summary, look: Look) -> String {
         let explanation = format!("Seeds done of seeds asked for; {DASH} is n/a.");
         section("Coverage", coverage(summary), &explanation);
     }
+    if !summary.gates.is_empty() {
+        section(
+            "Gates",
+            gates(summary),
+            "Gain: how much lower the error is than the trivial predictor's. A control is trained on permuted labels and passes where it does not beat the margin.",
+        );
+    }
     if !summary.deviations.is_empty() {
         section(
             "Deviations from published values",
@@ -132,4 +139,14 @@ fn deviations(summary: &Summary) -> TextTable {
         .map(|d| number::deviation(d).map(|text| TextCell::new(harmless(&text))).to_vec())
         .collect();
     TextTable { header, rows, fixed: 2 }
+}
+
+fn gates(summary: &Summary) -> TextTable {
+    let header = ["task", "method", "seed", "score", "trivial", "gain", "margin", "verdict"].map(String::from).to_vec();
+    let rows = summary
+        .gates
+        .iter()
+        .map(|gate| number::gate(gate).map(|text| TextCell::new(harmless(&text))).to_vec())
+        .collect();
+    TextTable { header, rows, fixed: 3 }
 }

@@ -7,6 +7,7 @@ use crate::artifacts::summary::{SUMMARY_FILE, SUMMARY_FORMAT, Summary};
 use crate::stages::context::{Context, StageError};
 use crate::stages::entry::{Kind, Setting};
 use crate::stats::deviation::deviations;
+use crate::stats::gate::{Gate, is_control, judge};
 use crate::stats::imputation::Imputation;
 use crate::stats::panel::{PanelSpec, complaint, panels};
 use crate::stats::standing::standings;
@@ -36,6 +37,9 @@ pub struct AggregateParams {
     /// `None`: the paper's four panels, restricted to what exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub panels: Option<Vec<PanelSpec>>,
+    /// What scores must beat; left out of the key where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
     /// What the grid asked for, so that holes show.
     pub expected_cells: Vec<ExpectedCell>,
     pub fidelity: String,
@@ -64,6 +68,7 @@ impl Default for AggregateParams {
             // Table 3 of the paper is relative to the fixed network.
             baseline: "wrn/default".to_string(),
             panels: None,
+            gates: Vec::new(),
             expected_cells: Vec::new(),
             fidelity: String::new(),
             numerics: String::new(),
@@ -93,6 +98,12 @@ pub fn settings() -> Vec<Setting> {
             "aggregate.panels",
             Kind::Any,
             "Performance profile panels: tables of name, methods, tasks, tau_max and scale (linear or log); the paper's four where absent.",
+            true,
+        ),
+        setting(
+            "aggregate.gates",
+            Kind::Any,
+            "What scores must beat: tables of task, margin (relative gain over the trivial predictor) and control (seeds that must not); one that fails makes the run fail.",
             true,
         ),
         setting(
@@ -141,6 +152,9 @@ impl AggregateParams {
         params.impute.parse::<Imputation>().map_err(|e| format!("aggregate.impute: {e}"))?;
         if let Some(complaint) = params.panels.as_deref().and_then(complaint) {
             return Err(format!("aggregate.panels: {complaint}"));
+        }
+        if let Some(complaint) = params.gates.iter().find_map(Gate::complaint) {
+            return Err(format!("aggregate.gates: {complaint}"));
         }
         params.expected_cells.sort();
         params.expected_cells.dedup();
@@ -209,6 +223,12 @@ pub fn summarise(
         .iter()
         .map(|c| Asked { task: c.task.clone(), method: format!("{}/{}", c.space, c.algorithm), seed: c.seed })
         .collect();
+    let runs: Vec<(String, String, u64)> = asked.iter().map(|a| (a.task.clone(), a.method.clone(), a.seed)).collect();
+    let gates = judge(&params.gates, &runs, scores);
+    let control = |task: &str, seed: u64| is_control(&params.gates, task, seed);
+    let asked: Vec<Asked> = asked.into_iter().filter(|a| !control(&a.task, a.seed)).collect();
+    let scores: Vec<Score> = scores.iter().filter(|s| !control(&s.task, s.seed)).cloned().collect();
+    let scores = scores.as_slice();
     let mut table = table(scores, published, &asked, &imputation).map_err(|e| StageError::Data(e.to_string()))?;
     if table.cells.is_empty() {
         return Err(StageError::Data(
@@ -245,6 +265,7 @@ pub fn summarise(
         panels,
         imputation: imputation.to_string(),
         deviations,
+        gates,
         fidelity: params.fidelity.clone(),
         numerics: params.numerics.clone(),
         notes,

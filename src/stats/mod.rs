@@ -1,6 +1,7 @@
 //! Statistics on scores and errors: nothing here reads or writes.
 pub mod deviation;
 pub mod error_form;
+pub mod gate;
 pub mod improvement;
 pub mod imputation;
 pub mod panel;
