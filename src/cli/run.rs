@@ -13,6 +13,7 @@ use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, host, node_l
 use crate::execute::scheduler::{Backing, Options, Scheduler};
 use crate::execute::state::State;
 use crate::plan::expand::seconds;
+use crate::plan::graph::Graph;
 use crate::plan::stale::Status;
 use crate::progress::choose::{Surroundings, choose, display};
 use crate::store::record::Outputs;
@@ -58,7 +59,12 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
         if round == 1 {
             let cached =
                 (0..status.len()).filter(|&id| targets[id] && matches!(status[id], Status::Hit { .. })).count();
-            let nodes = targets.iter().filter(|&&target| target).count();
+            let missing: Vec<usize> =
+                (0..status.len()).filter(|&id| targets[id] && !matches!(status[id], Status::Hit { .. })).collect();
+            let needed = Graph::of(&session.plan).ancestors(&missing);
+            let to_run =
+                (0..status.len()).filter(|&id| needed[id] && !matches!(status[id], Status::Hit { .. })).count();
+            let nodes = cached + to_run;
             let manifest = session.manifest.path.display().to_string();
             shown.begin(
                 &session,
