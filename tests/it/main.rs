@@ -17,4 +17,5 @@ mod resume;
 mod store;
 mod support;
 mod training;
+mod verbs;
 mod wrn;
