@@ -108,13 +108,15 @@ impl Fixture {
         let mut explainer = Explainer::new(&session, &store);
         let (mut run, mut waits, mut why) = (BTreeSet::new(), BTreeSet::new(), String::new());
         for (id, status_of) in status.iter().enumerate() {
-            match status_of {
-                Status::Hit { .. } => continue,
-                Status::Run { .. } => run.insert(session.label(id).to_string()),
-                Status::Waits { .. } => waits.insert(session.label(id).to_string()),
-            };
+            if matches!(status_of, Status::Hit { .. }) {
+                continue;
+            }
             let explanation =
                 explainer.explain(&mut assessor, &status, id, false).unwrap_or_else(|e| panic!("{}", e.message));
+            // Who waits and has a cause of its own runs in any case.
+            let only_waits = matches!(status_of, Status::Waits { .. }) && explanation.causes.is_empty();
+            let into = if only_waits { &mut waits } else { &mut run };
+            into.insert(session.label(id).to_string());
             for cause in explanation.causes {
                 why.push_str(&format!("{}: {cause}\n", session.label(id)));
             }
