@@ -255,9 +255,7 @@ impl<'a, 'p> Scheduler<'a, 'p> {
             return Ok(());
         }
         let candidates: Vec<NodeId> = self.ready.iter().map(|(_, id)| *id).collect();
-        let mut waiting = candidates.len();
         for id in candidates {
-            waiting -= 1;
             if !self.pool.has_room() {
                 break;
             }
@@ -266,13 +264,24 @@ impl<'a, 'p> Scheduler<'a, 'p> {
                 Leave::Held(canary) => self.hold(id, canary)?,
                 Leave::Go => {
                     let wish = self.plan.nodes[id].resources.clone();
-                    if let Some(slots) = self.pool.take(&wish, waiting) {
+                    if let Some(slots) = self.pool.take(&wish, self.others(id)) {
                         self.launch(id, slots)?;
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Nodes that may want a thread before this one ends: what is open at its stage or before. Counted up to the number
+    /// of threads, since more change nothing.
+    fn others(&self, id: NodeId) -> usize {
+        let stage = self.plan.nodes[id].stage;
+        let open = |(other, state): &(NodeId, &State)| {
+            let open = matches!(state, State::Ready { .. } | State::Waiting { .. });
+            open && *other != id && self.plan.nodes[*other].stage <= stage
+        };
+        self.states.iter().enumerate().filter(open).take(self.options.slots.threads as usize).count()
     }
 
     /// A node whose pause is over: another attempt, or a look whether the other process has finished it.
