@@ -139,12 +139,21 @@ fn fill(manifest: &Path, cache: &Path) {
 fn plan_only(manifest: &Path, cache: &Path) {
     let clock = Instant::now();
     let session = open(manifest);
+    let opened = clock.elapsed().as_secs_f64();
     let store = Store::open(cache).expect("the cache opens");
     let hits = snapshot_hits(&store).unwrap_or_else(|exit| panic!("{}", exit.message));
+    let listed = clock.elapsed().as_secs_f64();
     let status = session.assessor(&store).assess(hits, &[]).expect("an assessment");
     let seconds = clock.elapsed().as_secs_f64();
     let hits = status.iter().filter(|status| matches!(status, Status::Hit { .. })).count();
-    println!("{} {} {hits} {}", seconds, status.len(), peak_mib());
+    println!(
+        "{} {} {hits} {} {opened:.2} {:.2} {:.2}",
+        seconds,
+        status.len(),
+        peak_mib(),
+        listed - opened,
+        seconds - listed
+    );
 }
 
 fn peak_mib() -> u64 {
@@ -209,10 +218,13 @@ fn measure() {
     }
     let words: Vec<&str> = last.split(' ').collect();
     println!(
-        "plan of {} nodes, {} cached: {:.2} s, {} MiB peak (budget < 1 s, < 500 MB)",
+        "plan of {} nodes, {} cached: {:.2} s (last: manifest and plan {} s, listing the store {} s, keys and look-ups {} s), {} MiB peak (budget < 1 s, < 500 MB)",
         words[1],
         words[2],
         median(seconds),
+        words[4],
+        words[5],
+        words[6],
         words[3]
     );
 }
