@@ -9,7 +9,7 @@ use crate::execute::spec::{NodeSpec, Report};
 use crate::fingerprint::table::Table;
 use crate::plan::external::file_digest;
 use crate::plan::inputs::Inputs;
-use crate::plan::key::{Preimage, listing_text};
+use crate::plan::key::{Preimage, listing_digests, listing_text};
 use crate::plan::node::{Node, Params};
 use crate::stages::context::StageError;
 use crate::stages::entry::{Resources, StageEntry};
@@ -143,7 +143,7 @@ fn preimage(
         external: Vec::new(),
         resources: Resources { threads: spec.threads, memory_mib: 0, gpus: 0, seconds: None },
     };
-    let preimage = Preimage::of(entry, &node, code.digest(), &inputs.listings(), &spec.numerics);
+    let preimage = Preimage::of(entry, &node, code.digest(), listing_digests(&inputs.listings()), &spec.numerics);
     Ok((preimage, code.text()))
 }
 

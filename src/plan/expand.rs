@@ -48,8 +48,14 @@ pub fn expand(
     let mut cells = cells.to_vec();
     add_foreign_cells(stages, &mut cells, foreign)?;
     let named = cells_value(&cells);
-    let mut expander =
-        Expander { stages, plan: Plan::default(), params: HashMap::new(), by_cell: vec![Vec::new(); stages.len()] };
+    let mut expander = Expander {
+        stages,
+        plan: Plan::default(),
+        params: HashMap::new(),
+        interned: HashMap::new(),
+        settings: Vec::new(),
+        by_cell: vec![Vec::new(); stages.len()],
+    };
     for stage in order {
         if stages[stage].axes.is_empty() {
             let gathered: Vec<usize> = (0..cells.len()).collect();
@@ -151,13 +157,27 @@ fn project(names: &Names, axes: &[Axis]) -> Names {
     }
 }
 
-type ParamsKey = (usize, Names, usize);
+fn projected(cell: &GridCell, axes: &[Axis]) -> Names {
+    let keep = |axis| axes.contains(&axis);
+    Names {
+        task: keep(Axis::Task).then(|| cell.task.clone()),
+        space: keep(Axis::Space).then(|| cell.space.clone()),
+        algorithm: keep(Axis::Algorithm).then(|| cell.algorithm.clone()),
+        seed: keep(Axis::Seed).then_some(cell.seed),
+    }
+}
+
+/// Parameters of one stage and one set of settings (by address: the manifest shares equal ones), by names without seed.
+type Known = Vec<(Names, Arc<Params>)>;
 
 struct Expander<'a> {
     stages: &'a [StageEntry],
     plan: Plan,
-    /// Parameters by stage, names without seed and settings (by address: the manifest shares equal ones).
-    params: HashMap<ParamsKey, (Arc<Params>, Arc<Settings>)>,
+    params: HashMap<(usize, usize), Known>,
+    /// Equal canonical parameters of a stage are one object, so that comparing them is comparing addresses.
+    interned: HashMap<(usize, String), Arc<Params>>,
+    /// Keeps the addresses in `params` alive.
+    settings: Vec<Arc<Settings>>,
     /// For each stage, the node that serves each cell.
     by_cell: Vec<Vec<NodeId>>,
 }
@@ -166,11 +186,11 @@ impl Expander<'_> {
     fn project(&mut self, stage: usize, cells: &[GridCell]) -> Result<(), ExpandError> {
         // Cells are grouped first, so that a node which gathers over a missing axis sees all of them.
         let mut groups: Vec<(Names, Arc<Settings>, Vec<usize>)> = Vec::new();
-        let mut index: HashMap<(Names, String), usize> = HashMap::new();
+        let mut index: HashMap<(Names, usize), usize> = HashMap::new();
         for (i, cell) in cells.iter().enumerate() {
-            let names = project(&cell_names(cell), self.stages[stage].axes);
+            let names = projected(cell, self.stages[stage].axes);
             let params = self.params(stage, &names, &cell.settings)?;
-            let group = *index.entry((names.clone(), params.keyed_text.clone())).or_insert_with(|| {
+            let group = *index.entry((names.clone(), Arc::as_ptr(&params) as usize)).or_insert_with(|| {
                 groups.push((names, cell.settings.clone(), Vec::new()));
                 groups.len() - 1
             });
@@ -215,8 +235,12 @@ impl Expander<'_> {
     }
 
     fn params(&mut self, stage: usize, names: &Names, settings: &Arc<Settings>) -> Result<Arc<Params>, ExpandError> {
-        let memo = (stage, Names { seed: None, ..names.clone() }, Arc::as_ptr(settings) as usize);
-        if let Some((params, _)) = self.params.get(&memo) {
+        let memo = (stage, Arc::as_ptr(settings) as usize);
+        let same = |known: &Names| {
+            known.task == names.task && known.space == names.space && known.algorithm == names.algorithm
+        };
+        if let Some((_, params)) = self.params.get(&memo).and_then(|known| known.iter().find(|(known, _)| same(known)))
+        {
             return Ok(params.clone());
         }
         let entry = &self.stages[stage];
@@ -227,8 +251,13 @@ impl Expander<'_> {
             .collect();
         let all = (entry.params)(names, declared)
             .map_err(|message| ExpandError::Params { label: format!("{}[{names}]", entry.name), message })?;
-        let params = Arc::new(Params::new(&entry.settings, all));
-        self.params.insert(memo, (params.clone(), settings.clone()));
+        let made = Params::new(&entry.settings, all);
+        let params = self.interned.entry((stage, made.keyed_text.clone())).or_insert_with(|| Arc::new(made)).clone();
+        let known = self.params.entry(memo).or_default();
+        if known.is_empty() {
+            self.settings.push(settings.clone());
+        }
+        known.push((Names { seed: None, ..names.clone() }, params.clone()));
         Ok(params)
     }
 
@@ -268,13 +297,16 @@ impl Expander<'_> {
 
     /// The same names with other parameters give several nodes; a number tells them apart.
     fn label_duplicates(&mut self) {
-        let mut seen: HashMap<String, usize> = HashMap::new();
-        for node in &mut self.plan.nodes {
-            let count = seen.entry(node.label.clone()).or_insert(0);
-            *count += 1;
+        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(self.plan.nodes.len());
+        let mut again: Vec<(NodeId, usize)> = Vec::new();
+        for (id, node) in self.plan.nodes.iter().enumerate() {
+            let count = seen.entry(&node.label).and_modify(|n| *n += 1).or_insert(1);
             if *count > 1 {
-                node.label = format!("{}#{count}", node.label);
+                again.push((id, *count));
             }
+        }
+        for (id, count) in again {
+            self.plan.nodes[id].label.push_str(&format!("#{count}"));
         }
     }
 }

@@ -37,12 +37,12 @@ pub struct Preimage {
 }
 
 impl Preimage {
-    /// The ingredients of `node`, whose inputs are known.
+    /// The ingredients of `node`, the digests of whose input listings are known.
     pub fn of(
         entry: &StageEntry,
         node: &Node,
         code: Digest,
-        inputs: &BTreeMap<String, Listing>,
+        inputs: BTreeMap<String, Digest>,
         numerics: &str,
     ) -> Preimage {
         let named = [("task", &node.names.task), ("space", &node.names.space), ("algorithm", &node.names.algorithm)];
@@ -51,7 +51,7 @@ impl Preimage {
             names: named.into_iter().filter_map(|(axis, name)| name.clone().map(|name| (axis, name))).collect(),
             params: node.params.keyed_text.clone(),
             code,
-            inputs: inputs.iter().map(|(slot, listing)| (slot.clone(), listing_digest(listing))).collect(),
+            inputs,
             seed: node.names.seed.filter(|_| entry.stochastic),
             numerics: entry.numeric.then(|| numerics.to_string()),
         }
@@ -115,6 +115,11 @@ pub fn listing_text(listing: &Listing) -> String {
 
 pub fn listing_digest(listing: &Listing) -> Digest {
     Digest::of(listing_text(listing))
+}
+
+/// The digest of every slot's listing.
+pub fn listing_digests(listings: &BTreeMap<String, Listing>) -> BTreeMap<String, Digest> {
+    listings.iter().map(|(slot, listing)| (slot.clone(), listing_digest(listing))).collect()
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use crate::digest::Digest;
 use crate::fingerprint::table::{Code, Table};
 use crate::plan::external::{ExternalError, Memo};
 use crate::plan::inputs::{self, Inputs};
-use crate::plan::key::Preimage;
-use crate::plan::node::{NodeId, Plan};
+use crate::plan::key::{Listing, Preimage, listing_digest, listing_digests};
+use crate::plan::node::{Node, NodeId, Plan};
 use crate::stages::entry::StageEntry;
 use crate::store::record::Outputs;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Where a node stands before anything has run.
@@ -79,7 +79,8 @@ impl Assessor<'_> {
         let node = &self.plan.nodes[id];
         let inputs = inputs::collect(self.plan, node, outputs, &mut self.memo)?;
         let (_, code) = self.codes.of(self.stages, self.plan, id)?;
-        let preimage = Preimage::of(&self.stages[node.stage], node, code, &inputs.listings(), &self.numerics);
+        let digests = listing_digests(&inputs.listings());
+        let preimage = Preimage::of(&self.stages[node.stage], node, code, digests, &self.numerics);
         Ok((preimage, inputs))
     }
 
@@ -90,6 +91,7 @@ impl Assessor<'_> {
         forced: &[bool],
     ) -> Result<Vec<Status>, StaleError> {
         let mut status: Vec<Status> = Vec::with_capacity(self.plan.nodes.len());
+        let mut slots = HashMap::new();
         for id in 0..self.plan.nodes.len() {
             let node = &self.plan.nodes[id];
             let mut on: Vec<NodeId> = node
@@ -104,11 +106,7 @@ impl Assessor<'_> {
                 status.push(Status::Waits { on });
                 continue;
             }
-            let (preimage, _) = self.preimage(id, |producer| match &status[producer] {
-                Status::Hit { outputs, .. } => Some(outputs.clone()),
-                _ => None,
-            })?;
-            let key = preimage.key();
+            let key = self.key(id, &status, &mut slots)?;
             let stage = self.stages[node.stage].name;
             let stored = if forced.get(id).copied().unwrap_or(false) { None } else { hit(stage, &key) };
             status.push(match stored {
@@ -118,4 +116,43 @@ impl Assessor<'_> {
         }
         Ok(status)
     }
+
+    /// The key of a node whose producers are all stored. Many nodes read the same outputs, so digests of slots that
+    /// gather nothing are kept in `slots`.
+    fn key(&mut self, id: NodeId, status: &[Status], slots: &mut SlotDigests) -> Result<Digest, StaleError> {
+        let node = &self.plan.nodes[id];
+        let outputs = |producer: NodeId| match &status[producer] {
+            Status::Hit { outputs, .. } => Some(outputs.clone()),
+            _ => None,
+        };
+        if !node.external.is_empty() || node.slots.iter().any(|slot| slot.gathers || slot.producers.len() != 1) {
+            return Ok(self.preimage(id, outputs)?.0.key());
+        }
+        let (_, code) = self.codes.of(self.stages, self.plan, id)?;
+        let digests = single_slots(node, outputs, slots);
+        Ok(Preimage::of(&self.stages[node.stage], node, code, digests, &self.numerics).key())
+    }
+}
+
+/// Digests of listings by producer and output prefix.
+type SlotDigests = HashMap<(NodeId, &'static str), Digest>;
+
+fn single_slots(
+    node: &Node,
+    outputs: impl Fn(NodeId) -> Option<Arc<Outputs>>,
+    known: &mut SlotDigests,
+) -> BTreeMap<String, Digest> {
+    let digest = |producer: NodeId, prefix: &'static str| {
+        let made = outputs(producer).unwrap_or_default();
+        let named = made.iter().filter(|(name, _)| name.starts_with(prefix));
+        listing_digest(&named.map(|(name, blob)| (name.clone(), blob.digest)).collect::<Listing>())
+    };
+    node.slots
+        .iter()
+        .map(|slot| {
+            let (producer, prefix) = (slot.producers[0], slot.output);
+            let of_slot = *known.entry((producer, prefix)).or_insert_with(|| digest(producer, prefix));
+            (slot.name.to_string(), of_slot)
+        })
+        .collect()
 }

@@ -9,6 +9,7 @@ mod edit;
 mod fetch;
 mod licences;
 mod manifest;
+mod official;
 mod paper_tables;
 mod progress;
 mod report;
