@@ -44,7 +44,7 @@ impl Session {
             })
             .collect();
         let shared = Arc::new(shared_settings(&manifest));
-        let plan = expand(&catalog.stages, &cells, &shared, &|_| None).map_err(|error| match error {
+        let plan = expand(&catalog.stages, cells, &shared, &|_| None).map_err(|error| match error {
             ExpandError::Params { .. } => Exit::usage(format!("{}: {error}", path.display())),
             other => Exit::failed(other),
         })?;

@@ -20,6 +20,9 @@ pub struct GridCell {
     pub settings: Arc<Settings>,
 }
 
+/// Task, space, algorithm, seed.
+const ALL_AXES: usize = 4;
+
 /// Setting that a stage may declare to be given the list of all cells, so that it can show holes.
 pub const CELLS_SETTING: &str = "aggregate.expected_cells";
 
@@ -40,14 +43,14 @@ pub type ForeignSettings<'a> = &'a dyn Fn(&Names) -> Option<Arc<Settings>>;
 /// Makes the plan. `shared` are the settings of nodes without any axis.
 pub fn expand(
     stages: &[StageEntry],
-    cells: &[GridCell],
+    mut cells: Vec<GridCell>,
     shared: &Arc<Settings>,
     foreign: ForeignSettings<'_>,
 ) -> Result<Plan, ExpandError> {
     let order = stage_order(stages)?;
-    let mut cells = cells.to_vec();
     add_foreign_cells(stages, &mut cells, foreign)?;
-    let named = cells_value(&cells);
+    let shows_holes = stages.iter().any(|stage| stage.settings.iter().any(|setting| setting.key == CELLS_SETTING));
+    let named = if shows_holes { cells_value(&cells) } else { Value::Null };
     let mut expander = Expander {
         stages,
         plan: Plan::default(),
@@ -187,8 +190,14 @@ impl Expander<'_> {
         // Cells are grouped first, so that a node which gathers over a missing axis sees all of them.
         let mut groups: Vec<(Names, Arc<Settings>, Vec<usize>)> = Vec::new();
         let mut index: HashMap<(Names, usize), usize> = HashMap::new();
+        // A stage with every axis has one node per cell; nothing to group.
+        let each_alone = self.stages[stage].axes.len() == ALL_AXES;
         for (i, cell) in cells.iter().enumerate() {
             let names = projected(cell, self.stages[stage].axes);
+            if each_alone {
+                groups.push((names, cell.settings.clone(), vec![i]));
+                continue;
+            }
             let params = self.params(stage, &names, &cell.settings)?;
             let group = *index.entry((names.clone(), Arc::as_ptr(&params) as usize)).or_insert_with(|| {
                 groups.push((names, cell.settings.clone(), Vec::new()));

@@ -54,12 +54,24 @@ impl Memo {
         }
     }
 
+    /// The digest found by `digest` in this process; else the file is read.
+    pub fn known(&self, path: &Path) -> io::Result<Digest> {
+        match self.files.get(path) {
+            Some(seen) => Ok(seen.digest),
+            None => file_digest(path),
+        }
+    }
+
     /// The content digest of a regular file.
     pub fn digest(&mut self, path: &Path) -> io::Result<Digest> {
-        let meta = std::fs::metadata(path)?;
-        if !meta.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
+        let regular = |meta: std::fs::Metadata| match meta.is_file() {
+            true => Ok(meta),
+            false => Err(io::Error::other("not a regular file")),
+        };
+        let meta = std::fs::metadata(path).and_then(regular).inspect_err(|_| {
+            // What is gone is no longer known.
+            self.files.remove(path);
+        })?;
         if let Some(seen) = self.files.get(path) {
             let same = seen.size == meta.len()
                 && seen.mtime == meta.mtime()

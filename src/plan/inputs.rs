@@ -1,12 +1,13 @@
 //! What a node reads once its producers are known: slot → name → blob. Knows outputs, not how they came about.
 
 use crate::digest::Digest;
-use crate::plan::external::{ExternalError, Memo};
+use crate::plan::external::ExternalError;
 use crate::plan::key::{EXTERNAL_SLOT, Listing};
 use crate::plan::node::{Node, NodeId, Plan};
 use crate::store::record::Outputs;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything a node reads.
@@ -37,7 +38,7 @@ pub fn collect(
     plan: &Plan,
     node: &Node,
     outputs: impl Fn(NodeId) -> Option<Arc<Outputs>>,
-    memo: &mut Memo,
+    digest: &dyn Fn(&Path) -> io::Result<Digest>,
 ) -> Result<Inputs, ExternalError> {
     let mut inputs = Inputs::default();
     for slot in &node.slots {
@@ -57,7 +58,7 @@ pub fn collect(
         }
     }
     for (name, path) in &node.external {
-        let digest = memo.digest(path).map_err(|error| ExternalError {
+        let digest = digest(path).map_err(|error| ExternalError {
             label: node.label.clone(),
             name: name.clone(),
             path: path.display().to_string(),

@@ -93,6 +93,12 @@ impl Preimage {
 }
 
 fn push_json(text: &mut String, value: &str) {
+    if value.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+        return;
+    }
     text.push_str(&Value::String(value.to_string()).to_string());
 }
 

@@ -4,11 +4,12 @@ use crate::digest::Digest;
 use crate::fingerprint::table::{Code, Table};
 use crate::plan::external::{ExternalError, Memo};
 use crate::plan::inputs::{self, Inputs};
-use crate::plan::key::{Listing, Preimage, listing_digest, listing_digests};
-use crate::plan::node::{Node, NodeId, Plan};
+use crate::plan::key::{Preimage, listing_digests};
+use crate::plan::node::{NodeId, Plan};
 use crate::stages::entry::StageEntry;
 use crate::store::record::Outputs;
-use std::collections::{BTreeMap, HashMap};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where a node stands before anything has run.
@@ -77,7 +78,11 @@ impl Assessor<'_> {
         outputs: impl Fn(NodeId) -> Option<Arc<Outputs>>,
     ) -> Result<(Preimage, Inputs), StaleError> {
         let node = &self.plan.nodes[id];
-        let inputs = inputs::collect(self.plan, node, outputs, &mut self.memo)?;
+        for (_, path) in &node.external {
+            // An error is told by `collect`, with the node's name.
+            let _ = self.memo.digest(path);
+        }
+        let inputs = inputs::collect(self.plan, node, outputs, &|path| self.memo.known(path))?;
         let (_, code) = self.codes.of(self.stages, self.plan, id)?;
         let digests = listing_digests(&inputs.listings());
         let preimage = Preimage::of(&self.stages[node.stage], node, code, digests, &self.numerics);
@@ -87,72 +92,68 @@ impl Assessor<'_> {
     /// Where each node stands. `hit` looks a key up; nodes in `forced` run although they are stored.
     pub fn assess(
         &mut self,
-        hit: impl Fn(&str, &Digest) -> Option<Arc<Outputs>>,
+        hit: impl Fn(&str, &Digest) -> Option<Arc<Outputs>> + Sync,
         forced: &[bool],
     ) -> Result<Vec<Status>, StaleError> {
-        let mut status: Vec<Status> = Vec::with_capacity(self.plan.nodes.len());
-        let mut slots = HashMap::new();
-        for id in 0..self.plan.nodes.len() {
-            let node = &self.plan.nodes[id];
-            let mut on: Vec<NodeId> = node
-                .slots
-                .iter()
-                .flat_map(|slot| slot.producers.iter().copied())
-                .filter(|&producer| !matches!(status[producer], Status::Hit { .. }))
-                .collect();
-            on.sort_unstable();
-            on.dedup();
-            if !on.is_empty() {
-                status.push(Status::Waits { on });
-                continue;
+        let count = self.plan.nodes.len();
+        let mut status: Vec<Status> = Vec::with_capacity(count);
+        while status.len() < count {
+            // Neighbours of one stage read only from nodes before them: they are looked at side by side.
+            let first = status.len();
+            let stage = self.plan.nodes[first].stage;
+            let mates = self.plan.nodes[first..].iter().take_while(|node| node.stage == stage).count();
+            let mut codes = Vec::with_capacity(mates);
+            for id in first..first + mates {
+                codes.push(self.codes.of(self.stages, self.plan, id)?.1);
+                for (name, path) in &self.plan.nodes[id].external {
+                    self.memo.digest(path).map_err(|error| ExternalError {
+                        label: self.plan.nodes[id].label.clone(),
+                        name: name.clone(),
+                        path: path.display().to_string(),
+                        message: error.to_string(),
+                    })?;
+                }
             }
-            let key = self.key(id, &status, &mut slots)?;
-            let stage = self.stages[node.stage].name;
-            let stored = if forced.get(id).copied().unwrap_or(false) { None } else { hit(stage, &key) };
-            status.push(match stored {
-                Some(outputs) => Status::Hit { key, outputs },
-                None => Status::Run { key },
-            });
+            let (before, this) = (&status, &*self);
+            let wave: Vec<Status> = (first..first + mates)
+                .into_par_iter()
+                .with_min_len(256)
+                .map(|id| this.stand(id, codes[id - first], before, &hit, forced.get(id).copied().unwrap_or(false)))
+                .collect::<Result<_, StaleError>>()?;
+            status.extend(wave);
         }
         Ok(status)
     }
 
-    /// The key of a node whose producers are all stored. Many nodes read the same outputs, so digests of slots that
-    /// gather nothing are kept in `slots`.
-    fn key(&mut self, id: NodeId, status: &[Status], slots: &mut SlotDigests) -> Result<Digest, StaleError> {
+    /// Where one node stands, all producers being known.
+    fn stand(
+        &self,
+        id: NodeId,
+        code: Digest,
+        before: &[Status],
+        hit: &(impl Fn(&str, &Digest) -> Option<Arc<Outputs>> + Sync),
+        forced: bool,
+    ) -> Result<Status, StaleError> {
         let node = &self.plan.nodes[id];
-        let outputs = |producer: NodeId| match &status[producer] {
+        let producers = node.slots.iter().flat_map(|slot| slot.producers.iter().copied());
+        let mut on: Vec<NodeId> = producers.filter(|&p| !matches!(before[p], Status::Hit { .. })).collect();
+        on.sort_unstable();
+        on.dedup();
+        if !on.is_empty() {
+            return Ok(Status::Waits { on });
+        }
+        let outputs = |producer: NodeId| match &before[producer] {
             Status::Hit { outputs, .. } => Some(outputs.clone()),
             _ => None,
         };
-        if !node.external.is_empty() || node.slots.iter().any(|slot| slot.gathers || slot.producers.len() != 1) {
-            return Ok(self.preimage(id, outputs)?.0.key());
-        }
-        let (_, code) = self.codes.of(self.stages, self.plan, id)?;
-        let digests = single_slots(node, outputs, slots);
-        Ok(Preimage::of(&self.stages[node.stage], node, code, digests, &self.numerics).key())
-    }
-}
-
-/// Digests of listings by producer and output prefix.
-type SlotDigests = HashMap<(NodeId, &'static str), Digest>;
-
-fn single_slots(
-    node: &Node,
-    outputs: impl Fn(NodeId) -> Option<Arc<Outputs>>,
-    known: &mut SlotDigests,
-) -> BTreeMap<String, Digest> {
-    let digest = |producer: NodeId, prefix: &'static str| {
-        let made = outputs(producer).unwrap_or_default();
-        let named = made.iter().filter(|(name, _)| name.starts_with(prefix));
-        listing_digest(&named.map(|(name, blob)| (name.clone(), blob.digest)).collect::<Listing>())
-    };
-    node.slots
-        .iter()
-        .map(|slot| {
-            let (producer, prefix) = (slot.producers[0], slot.output);
-            let of_slot = *known.entry((producer, prefix)).or_insert_with(|| digest(producer, prefix));
-            (slot.name.to_string(), of_slot)
+        let inputs = inputs::collect(self.plan, node, outputs, &|path| self.memo.known(path))?;
+        let digests = listing_digests(&inputs.listings());
+        let entry = &self.stages[node.stage];
+        let key = Preimage::of(entry, node, code, digests, &self.numerics).key();
+        let stored = if forced { None } else { hit(entry.name, &key) };
+        Ok(match stored {
+            Some(outputs) => Status::Hit { key, outputs },
+            None => Status::Run { key },
         })
-        .collect()
+    }
 }
