@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod rerun;
 mod resume;
+mod scheduler;
 mod store;
 mod support;
 mod training;
