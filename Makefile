@@ -3,10 +3,10 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check test first smoke learn golden bench paper clean
+.PHONY: help check test first smoke learn golden bench-setup bench paper clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # In the release profile throughout: what check compiles, test and the runs below use again.
 check: ## formatting, lints (warnings are errors), licences of all dependencies
@@ -33,7 +33,11 @@ golden: ## renew tests/golden/ from what the program gives now; read the diff be
 	NASPERF_GOLDEN=renew $(CARGO) test --release
 	git --no-pager diff --stat -- tests/golden
 
-bench: ## all benchmarks
+bench-setup: ## the programs that benchmarks compare with, in target/peer (needs Python and its package index)
+	python3 -m venv target/peer
+	target/peer/bin/pip install --quiet numpy scipy
+
+bench: ## all benchmarks, beside their peers where bench-setup has run
 	$(CARGO) bench
 
 clean: ## remove what the compiler made; results in cache/ stay

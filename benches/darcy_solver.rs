@@ -1,5 +1,6 @@
 //! Darcy fields per second on the official grid: drawing the coefficient and solving, as the generator does, beside
-//! `benches/peer/darcy_scipy.py`. Run with `cargo bench --bench darcy_solver`.
+//! `benches/peer/darcy_scipy.py` in the same run. `make bench-setup` once, then `cargo bench --bench darcy_solver`;
+//! `NASPERF_PEER_PYTHON` names another Python that has numpy and scipy.
 
 use nasperf_pipe::data::synthetic::{Purpose, Stream};
 use nasperf_pipe::tasks::darcy::field::FieldMaker;
@@ -31,5 +32,17 @@ fn main() {
                 FIELDS as f64 / seconds
             );
         }
+    }
+    peer();
+}
+
+/// The same work by scipy, on one thread, if there is a Python with scipy.
+fn peer() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = std::env::var_os("NASPERF_PEER_PYTHON").map_or_else(|| root.join("target/peer/bin/python"), Into::into);
+    let script = root.join("benches/peer/darcy_scipy.py");
+    match std::process::Command::new(&python).arg(script).arg("20").status() {
+        Ok(status) if status.success() => {}
+        _ => println!("no figures of scipy: {} does not run them; `make bench-setup` installs it", python.display()),
     }
 }
