@@ -39,7 +39,8 @@ fn main() {
 /// The same work by scipy, on one thread, if there is a Python with scipy.
 fn peer() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("NASPERF_PEER_PYTHON").map_or_else(|| root.join("target/peer/bin/python"), Into::into);
+    let python =
+        std::env::var_os("NASPERF_PEER_PYTHON").map_or_else(|| root.join("target/peer/bin/python"), Into::into);
     let script = root.join("benches/peer/darcy_scipy.py");
     match std::process::Command::new(&python).arg(script).arg("20").status() {
         Ok(status) if status.success() => {}
