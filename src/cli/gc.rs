@@ -5,7 +5,7 @@ use crate::cli::exit::{DONE, Exit, FAILED, Outcome};
 use crate::cli::options::{GcOptions, LayerOptions};
 use crate::cli::session::{Session, open_store, snapshot_hits};
 use crate::digest::Digest;
-use crate::plan::expand::seconds;
+use crate::manifest::duration::seconds;
 use crate::plan::stale::Status;
 use crate::store::store::Store;
 use crate::store::sweep::{Policy, Swept};

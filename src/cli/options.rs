@@ -141,7 +141,7 @@ pub struct RunOptions {
     /// Folder of the report [default: report/NAME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// How often a running node saves its state, such as 30s or 5m
+    /// How often a running node saves its state, such as 30s or 5m; 0s: after every step
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub save_every: String,
 }

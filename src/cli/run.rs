@@ -9,13 +9,14 @@ use crate::digest::Digest;
 use crate::execute::child::Processes;
 use crate::execute::event::{Display, Event};
 use crate::execute::pool::Slots;
-use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, host, node_log};
+use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, node_log};
 use crate::execute::scheduler::{Backing, Options, Scheduler};
 use crate::execute::state::State;
-use crate::plan::expand::seconds;
+use crate::manifest::duration::seconds;
 use crate::plan::graph::Graph;
 use crate::plan::stale::Status;
 use crate::progress::choose::{Surroundings, choose, display};
+use crate::store::process::Process;
 use crate::store::record::Outputs;
 use crate::store::store::Store;
 use std::collections::BTreeMap;
@@ -38,8 +39,12 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
     if options.offline {
         layers.set.push("data.offline=true".to_string());
     }
-    let save_every = seconds(&options.save_every).ok_or_else(|| {
-        Exit::usage(format!("--save-every `{}`: write a time such as 30s, 5m or 1h", options.save_every))
+    let save_every = match options.save_every.as_str() {
+        "0s" => Some(0),
+        time => seconds(time),
+    };
+    let save_every = save_every.ok_or_else(|| {
+        Exit::usage(format!("--save-every `{}`: write a time such as 0s, 30s, 5m or 1h", options.save_every))
     })?;
     let session = Session::open(catalog, &options.manifest.manifest, &layers)?;
     for note in &session.manifest.notes {
@@ -226,7 +231,7 @@ impl Shown {
             profile: options.manifest.layers.profile.clone(),
             set: set.to_vec(),
             pid: std::process::id(),
-            host: host(),
+            host: Process::this().host.clone(),
             started: now(),
             ended: None,
             nodes: nodes.collect(),

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::manifest::load::load;
 use crate::manifest::request::Request;
 use crate::manifest::resolve::{Manifest, Settings};
-use crate::plan::expand::{ExpandError, GridCell, expand};
+use crate::plan::expand::{ExpandError, expand};
 use crate::plan::external::Memo;
 use crate::plan::graph::Graph;
 use crate::plan::key::CPU_EXACT;
@@ -32,22 +32,12 @@ impl Session {
     pub fn open(catalog: Catalog, path: &Path, layers: &LayerOptions) -> Result<Session, Exit> {
         let request = Request { profile: layers.profile.clone(), set: layers.set.clone() };
         let manifest = load(path, &catalog.vocabulary, &request).map_err(Exit::usage)?;
-        let cells: Vec<GridCell> = manifest
-            .cells
-            .iter()
-            .map(|cell| GridCell {
-                task: cell.task.clone(),
-                space: cell.space.clone(),
-                algorithm: cell.algorithm.clone(),
-                seed: cell.seed,
-                settings: cell.settings.clone(),
-            })
-            .collect();
         let shared = Arc::new(shared_settings(&manifest));
-        let plan = expand(&catalog.stages, cells, &shared, &|_| None).map_err(|error| match error {
-            ExpandError::Params { .. } => Exit::usage(format!("{}: {error}", path.display())),
-            other => Exit::failed(other),
-        })?;
+        let plan =
+            expand(&catalog.stages, manifest.cells.clone(), &shared, &|_| None).map_err(|error| match error {
+                ExpandError::Params { .. } => Exit::usage(format!("{}: {error}", path.display())),
+                other => Exit::failed(other),
+            })?;
         Ok(Session { catalog, manifest, plan })
     }
 

@@ -6,6 +6,7 @@ use crate::cli::options::{Format, StatusOptions};
 use crate::cli::session::open_store;
 use crate::execute::run_log::RunFile;
 use crate::plan::show::duration;
+use crate::store::process::Process;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -73,5 +74,5 @@ fn states(run: &RunFile, folder: &Path) -> BTreeMap<String, (String, String)> {
 
 /// Whether the run's process lives; `None` where it is on another host.
 fn alive(run: &RunFile) -> Option<bool> {
-    (run.host == crate::execute::run_log::host()).then(|| Path::new("/proc").join(run.pid.to_string()).exists())
+    (run.host == Process::this().host).then(|| Path::new("/proc").join(run.pid.to_string()).exists())
 }

@@ -4,7 +4,6 @@
 use crate::digest::Digest;
 use crate::execute::context::{NodeContext, Reporter, stage_error};
 use crate::execute::failure::Class;
-use crate::execute::run_log::host;
 use crate::execute::spec::{NodeSpec, Report};
 use crate::fingerprint::table::Table;
 use crate::plan::external::file_digest;
@@ -14,6 +13,7 @@ use crate::plan::node::{Node, Params};
 use crate::stages::context::StageError;
 use crate::stages::entry::{Resources, StageEntry};
 use crate::store::lease::LeaseOutcome;
+use crate::store::process::Process;
 use crate::store::record::Outputs;
 use crate::store::record::{Provenance, Published, Record};
 use crate::store::store::{Durability, Store};
@@ -108,8 +108,8 @@ fn run(
         provenance: Provenance {
             started,
             seconds,
-            host: host(),
-            user: std::env::var("USER").unwrap_or_default(),
+            host: Process::this().host.clone(),
+            user: Process::this().user.clone(),
             threads: spec.threads,
             device: "cpu".to_string(),
             version: env!("CARGO_PKG_VERSION").to_string(),

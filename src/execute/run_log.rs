@@ -108,12 +108,6 @@ pub fn node_log(folder: &Path, label: &str) -> PathBuf {
     folder.join("logs").join(format!("{safe}.log"))
 }
 
-/// The name of this machine, for provenance.
-pub fn host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_string()
-}
-
 fn last_number(root: &Path, name: &str) -> io::Result<u64> {
     let mut last = 0;
     for entry in fs::read_dir(root)? {

@@ -1,24 +1,13 @@
 //! The grid's cells, projected on each stage's axes: one node per distinct projection and parameters.
 //! Knows no stage by name: axes, needs and settings are rows of the stage table.
 
+use crate::manifest::duration::seconds;
+use crate::manifest::resolve::{Cell, Settings};
 use crate::plan::node::{Node, NodeId, Params, Plan, Slot};
 use crate::stages::entry::{Axis, Names, Need, Resources, StageEntry};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Dotted key to value, as the manifest resolved it for one cell.
-pub type Settings = BTreeMap<String, Value>;
-
-/// One point of the grid.
-#[derive(Clone, Debug)]
-pub struct GridCell {
-    pub task: String,
-    pub space: String,
-    pub algorithm: String,
-    pub seed: u64,
-    pub settings: Arc<Settings>,
-}
 
 /// Task, space, algorithm, seed.
 const ALL_AXES: usize = 4;
@@ -43,7 +32,7 @@ pub type ForeignSettings<'a> = &'a dyn Fn(&Names) -> Option<Arc<Settings>>;
 /// Makes the plan. `shared` are the settings of nodes without any axis.
 pub fn expand(
     stages: &[StageEntry],
-    mut cells: Vec<GridCell>,
+    mut cells: Vec<Cell>,
     shared: &Arc<Settings>,
     foreign: ForeignSettings<'_>,
 ) -> Result<Plan, ExpandError> {
@@ -74,7 +63,7 @@ pub fn expand(
     Ok(expander.plan)
 }
 
-fn cells_value(cells: &[GridCell]) -> Value {
+fn cells_value(cells: &[Cell]) -> Value {
     let list: Vec<Value> = cells
         .iter()
         .map(|c| json!({"task": c.task, "space": c.space, "algorithm": c.algorithm, "seed": c.seed}))
@@ -109,7 +98,7 @@ fn stage_order(stages: &[StageEntry]) -> Result<Vec<usize>, ExpandError> {
 /// A need for another method's cell adds that cell where the grid does not name it.
 fn add_foreign_cells(
     stages: &[StageEntry],
-    cells: &mut Vec<GridCell>,
+    cells: &mut Vec<Cell>,
     foreign: ForeignSettings<'_>,
 ) -> Result<(), ExpandError> {
     if !stages.iter().any(|stage| stage.needs.iter().any(|need| need.method.is_some())) {
@@ -133,7 +122,7 @@ fn add_foreign_cells(
                     method: format!("{space}/{algorithm}"),
                 })?;
                 let (task, seed) = (cells[next].task.clone(), cells[next].seed);
-                cells.push(GridCell { task, space: space.into(), algorithm: algorithm.into(), seed, settings });
+                cells.push(Cell { task, space: space.into(), algorithm: algorithm.into(), seed, settings });
             }
         }
         next += 1;
@@ -141,7 +130,7 @@ fn add_foreign_cells(
     Ok(())
 }
 
-fn cell_names(cell: &GridCell) -> Names {
+fn cell_names(cell: &Cell) -> Names {
     Names {
         task: Some(cell.task.clone()),
         space: Some(cell.space.clone()),
@@ -160,7 +149,7 @@ fn project(names: &Names, axes: &[Axis]) -> Names {
     }
 }
 
-fn projected(cell: &GridCell, axes: &[Axis]) -> Names {
+fn projected(cell: &Cell, axes: &[Axis]) -> Names {
     let keep = |axis| axes.contains(&axis);
     Names {
         task: keep(Axis::Task).then(|| cell.task.clone()),
@@ -186,7 +175,7 @@ struct Expander<'a> {
 }
 
 impl Expander<'_> {
-    fn project(&mut self, stage: usize, cells: &[GridCell]) -> Result<(), ExpandError> {
+    fn project(&mut self, stage: usize, cells: &[Cell]) -> Result<(), ExpandError> {
         // Cells are grouped first, so that a node which gathers over a missing axis sees all of them.
         let mut groups: Vec<(Names, Arc<Settings>, Vec<usize>)> = Vec::new();
         let mut index: HashMap<(Names, usize), usize> = HashMap::new();
@@ -335,17 +324,4 @@ fn resources(wish: &Resources, settings: &Settings) -> Resources {
         gpus: number("resources.gpus").map_or(wish.gpus, |n| n as u32),
         seconds: settings.get("resources.time").and_then(Value::as_str).and_then(seconds).or(wish.seconds),
     }
-}
-
-/// `90s`, `30m`, `8h`, `2d` in seconds. `None` where it is no duration.
-pub fn seconds(text: &str) -> Option<u64> {
-    let (number, unit) = text.split_at(text.len().checked_sub(1).filter(|&at| text.is_char_boundary(at))?);
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86400,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
 }

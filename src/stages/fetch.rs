@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::stages::amount::amount_settings;
 use crate::stages::context::{Context, Progress, StageError};
 use crate::stages::entry::{Kind, Setting};
+use crate::tasks::contract::generator::Generator;
 use crate::tasks::contract::source::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -190,9 +191,14 @@ impl FetchParams {
 }
 
 /// Runs a fetch node: writes each raw file under its official name.
-pub fn fetch(source: &dyn Source, params: &FetchParams, context: &mut dyn Context) -> Result<(), StageError> {
+pub fn fetch(
+    source: &dyn Source,
+    generator: &dyn Generator,
+    params: &FetchParams,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
     match params.origin {
-        Origin::Embedded => source.generate(&params.counts, params.seed, context),
+        Origin::Embedded => generator.generate(&params.counts, params.seed, context),
         Origin::Files => {
             let names = context.names(EXTERNAL);
             if names.is_empty() {
@@ -291,7 +297,7 @@ fn download(
                 return Err(StageError::from(io::Error::new(source.kind(), format!("{}: {source}", path.display()))));
             }
             Err(Trouble::Address(error)) => {
-                wrong &= matches!(error, DownloadError::Wrong { .. });
+                wrong &= matches!(error, DownloadError::Wrong { .. }) || url.starts_with("file://");
                 problems.push(error.to_string());
             }
         }
@@ -300,7 +306,7 @@ fn download(
         "{task}, file `{name}`: no address gave it; add a mirror to data.mirrors, or use data.source = \"files\" with data.dir\n  {}",
         problems.join("\n  ")
     );
-    // Trying again later helps against a network, not against other bytes.
+    // Trying again soon helps against a network, not against other bytes or a file that is not there.
     Err(if wrong { StageError::Data(message) } else { StageError::Infrastructure(message) })
 }
 

@@ -95,12 +95,18 @@ fn fetch_row(parts: Parts) -> StageEntry {
             let Ok(task) = parts.task(names) else { return Vec::new() };
             FetchParams::from_settings(params, task.source).map(|p| p.external(task.source)).unwrap_or_default()
         }),
-        roots: Box::new(|names, _| vec!["stages/fetch.rs".to_string(), file("tasks", &names.task, "/source.rs")]),
+        roots: Box::new(|names, params| {
+            let mut roots = vec!["stages/fetch.rs".to_string(), file("tasks", &names.task, "/source.rs")];
+            if params.get("data.source").is_some_and(|source| source == "embedded") {
+                roots.push(file("tasks", &names.task, "/generator.rs"));
+            }
+            roots
+        }),
         resources: one_thread(512),
         run: Box::new(move |names, params, context| {
             let task = parts.task(names).map_err(StageError::Code)?;
             let params = FetchParams::from_settings(params, task.source).map_err(StageError::Code)?;
-            fetch::fetch(task.source, &params, context)
+            fetch::fetch(task.source, task.generator, &params, context)
         }),
     }
 }

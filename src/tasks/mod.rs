@@ -9,6 +9,7 @@ pub const TASKS: &[TaskEntry] = &[
     TaskEntry {
         name: "cifar100",
         source: &cifar100::source::Cifar100Source,
+        generator: &cifar100::generator::Cifar100Generator,
         preparation: &cifar100::preparation::Cifar100Preparation,
         objective: cifar100::objective::open,
         metric: cifar100::metric::open,
@@ -17,6 +18,7 @@ pub const TASKS: &[TaskEntry] = &[
     TaskEntry {
         name: "darcy",
         source: &darcy::source::DarcySource,
+        generator: &darcy::generator::DarcyGenerator,
         preparation: &darcy::preparation::DarcyPreparation,
         objective: darcy::objective::open,
         metric: darcy::metric::open,

@@ -9,10 +9,11 @@ use nasperf_pipe::data::synthetic::{Purpose, Stream};
 use nasperf_pipe::digest::Digest;
 use nasperf_pipe::stages::fetch::{FetchParams, fetch};
 use nasperf_pipe::stages::preprocess::{PreprocessParams, preprocess};
+use nasperf_pipe::tasks::cifar100::generator::Cifar100Generator;
 use nasperf_pipe::tasks::cifar100::preparation::Cifar100Preparation;
 use nasperf_pipe::tasks::cifar100::source::Cifar100Source;
+use nasperf_pipe::tasks::contract::generator::Generator;
 use nasperf_pipe::tasks::contract::preparation::Preparation;
-use nasperf_pipe::tasks::contract::source::Source;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -166,7 +167,7 @@ fn files_that_are_not_cifar_are_named() {
 fn generate(counts: &Counts, threads: usize) -> DataContext {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let mut context = DataContext::new();
-    pool.install(|| Cifar100Source.generate(counts, None, &mut context)).unwrap();
+    pool.install(|| Cifar100Generator.generate(counts, None, &mut context)).unwrap();
     context
 }
 
@@ -175,7 +176,7 @@ fn embedded_pictures_are_the_same_for_any_thread_count_and_prepare_like_official
     let changes = [("data.source", json!("embedded")), ("data.size", json!("tiny"))];
     let params = FetchParams::from_settings(&definition("cifar100", &changes), &Cifar100Source).unwrap();
     let mut raw = DataContext::new();
-    fetch(&Cifar100Source, &params, &mut raw).unwrap();
+    fetch(&Cifar100Source, &Cifar100Generator, &params, &mut raw).unwrap();
     for threads in [1, 2, 4] {
         assert_eq!(generate(&params.counts, threads).digests(), raw.digests());
     }

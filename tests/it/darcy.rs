@@ -10,8 +10,9 @@ use nasperf_pipe::data::synthetic::{Purpose, Stream};
 use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::fetch::{FetchParams, fetch};
 use nasperf_pipe::stages::preprocess::{PreprocessParams, preprocess};
+use nasperf_pipe::tasks::contract::generator::Generator;
 use nasperf_pipe::tasks::contract::preparation::Preparation;
-use nasperf_pipe::tasks::contract::source::Source;
+use nasperf_pipe::tasks::darcy::generator::DarcyGenerator;
 use nasperf_pipe::tasks::darcy::poisson::Poisson;
 use nasperf_pipe::tasks::darcy::preparation::DarcyPreparation;
 use nasperf_pipe::tasks::darcy::solver::Solver;
@@ -63,7 +64,7 @@ fn the_solver_agrees_with_a_sparse_direct_one() {
 fn generate(counts: &Counts, seed: Option<u64>, threads: usize) -> DataContext {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let mut context = DataContext::new();
-    pool.install(|| DarcySource.generate(counts, seed, &mut context)).unwrap();
+    pool.install(|| DarcyGenerator.generate(counts, seed, &mut context)).unwrap();
     context
 }
 
@@ -82,10 +83,10 @@ fn the_generator_gives_the_same_bytes_for_any_thread_count_and_after_a_stop() {
     assert_ne!(generate(&counts, Some(1), 1).digests(), one);
     let mut context = DataContext::new();
     context.stop_after.set(Some(1));
-    assert!(matches!(DarcySource.generate(&counts, None, &mut context), Err(StageError::Interrupted)));
+    assert!(matches!(DarcyGenerator.generate(&counts, None, &mut context), Err(StageError::Interrupted)));
     assert!(context.outputs().is_empty());
     context.stop_after.set(None);
-    DarcySource.generate(&counts, None, &mut context).unwrap();
+    DarcyGenerator.generate(&counts, None, &mut context).unwrap();
     assert_eq!(context.digests(), one);
     let fields = context.notes.borrow().iter().filter(|note| note.starts_with("field")).count();
     assert_eq!(fields, 2, "the second run made the second batch only");
@@ -166,7 +167,7 @@ fn embedded_data_go_through_the_same_preparation() {
     ];
     let params = FetchParams::from_settings(&definition("darcy", &changes), &DarcySource).unwrap();
     let mut raw = DataContext::new();
-    fetch(&DarcySource, &params, &mut raw).unwrap();
+    fetch(&DarcySource, &DarcyGenerator, &params, &mut raw).unwrap();
     let mut context = raw.next_stage();
     let meta = prepare(&mut context, &changes).unwrap();
     assert_eq!(meta.source, "embedded:tiny");

@@ -10,6 +10,7 @@ use nasperf_pipe::fingerprint::packages::Packages;
 use nasperf_pipe::fingerprint::survey::Manifests;
 use nasperf_pipe::fingerprint::table::Table;
 use nasperf_pipe::plan::stale::Status;
+use nasperf_pipe::stages::entry::Names;
 use nasperf_pipe::store::store::Store;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -187,6 +188,20 @@ fn edits_run_what_they_can_change_and_nothing_else() {
     let after = fixture.after(tree.table(), &[]);
     assert_eq!(stages(&after.run), BTreeSet::from(["evaluate"]));
     assert!(after.run.iter().all(|label| label.contains("darcy")), "{:?}", after.run);
+
+    // The solver makes embedded data only: official data are not downloaded again for it.
+    let tree = Tree::new();
+    tree.edit("src/tasks/darcy/solver.rs", |s| format!("{s}\n/// New.\npub const NEW: u32 = 1;\n"));
+    let after = fixture.after(tree.table(), &[]);
+    assert_eq!(after.run, BTreeSet::from(["fetch[task=darcy]".to_string()]), "{}", after.why);
+    let catalog = Catalog::collect();
+    let reached = |source: &str| {
+        let names = Names { task: Some("darcy".to_string()), ..Names::default() };
+        let params = serde_json::Map::from_iter([("data.source".to_string(), source.into())]);
+        let code = catalog.table.code(&(catalog.stages[0].roots)(&names, &params)).unwrap();
+        code.files.contains_key("tasks/darcy/solver.rs")
+    };
+    assert!(reached("embedded") && !reached("official") && !reached("files"));
 
     // A setting that one stage reads.
     let after = fixture.after(Tree::new().table(), &["retrain.momentum=0.8"]);

@@ -5,7 +5,9 @@ use nasperf_pipe::data::download::{DownloadError, Downloader};
 use nasperf_pipe::digest::Digest;
 use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::fetch::{EXTERNAL, FetchParams, fetch, settings};
+use nasperf_pipe::tasks::cifar100::generator::Cifar100Generator;
 use nasperf_pipe::tasks::cifar100::source::Cifar100Source;
+use nasperf_pipe::tasks::darcy::generator::DarcyGenerator;
 use nasperf_pipe::tasks::darcy::source::DarcySource;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -140,14 +142,14 @@ fn one_file(urls: &[String], more: &[(&str, Value)]) -> FetchParams {
 
 fn run(params: &FetchParams) -> Result<Vec<u8>, StageError> {
     let mut context = DataContext::new();
-    fetch(&DarcySource, params, &mut context)?;
+    fetch(&DarcySource, &DarcyGenerator, params, &mut context)?;
     assert_eq!(context.outputs(), vec!["a.bin"]);
     Ok(context.output("a.bin"))
 }
 
 fn failure(params: &FetchParams) -> (bool, String) {
     let mut context = DataContext::new();
-    let error = fetch(&DarcySource, params, &mut context).unwrap_err();
+    let error = fetch(&DarcySource, &DarcyGenerator, params, &mut context).unwrap_err();
     assert!(context.outputs().is_empty(), "a failed fetch leaves nothing behind");
     (matches!(error, StageError::Infrastructure(_)), error.to_string())
 }
@@ -157,7 +159,7 @@ fn the_first_address_that_works_is_used() {
     let server = Server::start();
     let urls = [server.url("missing/a.bin"), server.url("redirect/a.bin"), server.url("never/a.bin")];
     let mut context = DataContext::new();
-    fetch(&DarcySource, &one_file(&urls, &[]), &mut context).unwrap();
+    fetch(&DarcySource, &DarcyGenerator, &one_file(&urls, &[]), &mut context).unwrap();
     assert_eq!(context.output("a.bin"), content());
     assert_eq!((server.count("missing/a.bin"), server.count("good/a.bin"), server.count("never/a.bin")), (1, 1, 0));
     let notes = context.notes.borrow().join("\n");
@@ -320,11 +322,11 @@ fn files_of_a_user_are_taken_and_checked() {
     assert_eq!(moved.external(&Cifar100Source), vec![("test".to_string(), folder.path().join("mine"))]);
 
     let mut context = DataContext::new().input(EXTERNAL, "test", &folder.path().join("mine"));
-    fetch(&Cifar100Source, &moved, &mut context).unwrap();
+    fetch(&Cifar100Source, &Cifar100Generator, &moved, &mut context).unwrap();
     assert_eq!(context.output("test"), content());
     let archive = folder.path().join("cifar-100-python.tar.gz");
     let mut context = DataContext::new().input(EXTERNAL, "cifar-100-python.tar.gz", &archive);
-    let message = fetch(&Cifar100Source, &params(&[]), &mut context).unwrap_err().to_string();
+    let message = fetch(&Cifar100Source, &Cifar100Generator, &params(&[]), &mut context).unwrap_err().to_string();
     assert!(message.contains("expected 169001437 bytes, found 300000") && message.contains("data.files"), "{message}");
     assert!(context.outputs().is_empty());
 }

@@ -9,7 +9,8 @@ use nasperf_pipe::execute::scheduler::{Backing, Options, Scheduler};
 use nasperf_pipe::execute::spec::{NodeSpec, Report};
 use nasperf_pipe::execute::state::State;
 use nasperf_pipe::fingerprint::table::Table;
-use nasperf_pipe::plan::expand::{GridCell, expand};
+use nasperf_pipe::manifest::resolve::Cell;
+use nasperf_pipe::plan::expand::expand;
 use nasperf_pipe::plan::external::Memo;
 use nasperf_pipe::plan::node::Plan;
 use nasperf_pipe::plan::stale::{Assessor, Codes};
@@ -60,7 +61,7 @@ fn stages() -> Vec<StageEntry> {
 
 fn plan(stages: &[StageEntry], seeds: u64) -> Plan {
     let cell =
-        |seed| GridCell { task: "t".into(), space: "s".into(), algorithm: "a".into(), seed, settings: Arc::default() };
+        |seed| Cell { task: "t".into(), space: "s".into(), algorithm: "a".into(), seed, settings: Arc::default() };
     expand(stages, (0..seeds).map(cell).collect(), &Arc::default(), &|_| None).expect("a plan")
 }
 

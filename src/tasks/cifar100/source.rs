@@ -1,19 +1,6 @@
-//! Raw data of CIFAR-100: makes small files in the binary version's record layout (task specification §13.3).
-//! Knows no preparation.
+//! Official files of CIFAR-100. Knows no content.
 
-use crate::data::cifar_binary::RECORD;
-use crate::data::counts::Counts;
-use crate::data::synthetic::{Purpose, Stream};
-use crate::stages::context::{Context, Progress, StageError};
-use crate::tasks::cifar100::picture::{SHAPES, TEXTURES, draw};
 use crate::tasks::contract::source::Source;
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
-use std::io::Write;
-
-/// Classes of the real data set and of its stand-in.
-const CLASSES: u64 = 100;
-/// Pictures drawn at once.
-const BATCH: u64 = 1024;
 
 /// See `contract/source.rs`.
 pub struct Cifar100Source;
@@ -35,59 +22,4 @@ impl Source for Cifar100Source {
     fn counts(&self) -> &'static [&'static str] {
         &["train", "validation", "test"]
     }
-
-    /// Writes `train.bin` (training, then validation pictures), `test.bin` and the label names of the binary version.
-    fn generate(&self, counts: &Counts, seed: Option<u64>, context: &mut dyn Context) -> Result<(), StageError> {
-        let (train, validation, test) = (counts.get("train"), counts.get("validation"), counts.get("test"));
-        if train == 0 || test == 0 {
-            return Err(StageError::Data(format!(
-                "cifar100: expected pictures to train and test on, found data.train {train}, data.test {test}"
-            )));
-        }
-        let total = (train + validation + test) as u64;
-        let mut done = 0;
-        for (name, splits) in
-            [("train.bin", vec![("train", train), ("val", validation)]), ("test.bin", vec![("test", test)])]
-        {
-            let mut output = context.create(name)?;
-            for (split, count) in splits {
-                let classes = labels(split, count, seed);
-                for start in (0..count as u64).step_by(BATCH as usize) {
-                    if context.stop_asked() {
-                        return Err(StageError::Interrupted);
-                    }
-                    let range = start..(start + BATCH).min(count as u64);
-                    let records: Vec<[u8; RECORD]> = range
-                        .into_par_iter()
-                        .map(|index| record(split, index, classes[index as usize], seed))
-                        .collect();
-                    for record in &records {
-                        output.write_all(record)?;
-                    }
-                    done += records.len() as u64;
-                    context.progress(Progress { unit: "picture", done, total, note: name });
-                }
-            }
-            output.close()?;
-        }
-        let fine: Vec<String> =
-            SHAPES.iter().flat_map(|shape| TEXTURES.map(|texture| format!("{shape}-{texture}"))).collect();
-        context.write("fine_label_names.txt", (fine.join("\n") + "\n").as_bytes())?;
-        context.write("coarse_label_names.txt", (SHAPES.join("\n") + "\n").as_bytes())
-    }
-}
-
-/// Balanced labels in a fixed pseudo-random order: WRN trains in file order.
-fn labels(split: &str, count: usize, seed: Option<u64>) -> Vec<u8> {
-    let mut labels: Vec<u8> = (0..count as u64).map(|index| (index % CLASSES) as u8).collect();
-    Stream::new("cifar100", split, Purpose::Label, 0, seed).shuffle(&mut labels);
-    labels
-}
-
-fn record(split: &str, index: u64, class: u8, seed: Option<u64>) -> [u8; RECORD] {
-    let mut record = [0u8; RECORD];
-    record[0] = class / 10;
-    record[1] = class;
-    record[2..].copy_from_slice(&draw(split, index, class, seed));
-    record
 }

@@ -1,5 +1,6 @@
 //! The row type of the task table. Knows no task.
 
+use crate::tasks::contract::generator::Generator;
 use crate::tasks::contract::metric::OpenMetric;
 use crate::tasks::contract::objective::OpenObjective;
 use crate::tasks::contract::preparation::Preparation;
@@ -8,6 +9,7 @@ use crate::tasks::contract::source::Source;
 pub struct TaskEntry {
     pub name: &'static str,
     pub source: &'static dyn Source,
+    pub generator: &'static dyn Generator,
     pub preparation: &'static dyn Preparation,
     pub objective: OpenObjective,
     pub metric: OpenMetric,

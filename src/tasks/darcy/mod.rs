@@ -1,5 +1,6 @@
 //! Darcy flow: a field of coefficients to the field of pressures, 2D dense.
 pub mod field;
+pub mod generator;
 pub mod metric;
 pub mod normaliser;
 pub mod objective;
