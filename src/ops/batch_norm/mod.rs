@@ -118,7 +118,8 @@ impl CustomOp3 for BatchNorm {
             bail!("batch_norm: scale and shift of {channels} values expected, found {:?}, {:?}", gl.dims(), bl.dims());
         }
         let x = values::of_storage(self.name(), x, xl)?;
-        let (gamma, beta) = (values::of_storage("batch_norm", gamma, gl)?, values::of_storage("batch_norm", beta, bl)?);
+        let (gamma, beta) =
+            (values::of_storage::<f32>("batch_norm", gamma, gl)?, values::of_storage::<f32>("batch_norm", beta, bl)?);
         let count = (n * plane) as f64;
         let statistics: Vec<Channel> = (0..channels)
             .into_par_iter()
@@ -153,7 +154,7 @@ impl CustomOp3 for BatchNorm {
         let count = (n * plane) as f64;
         let saved = self.saved.lock().expect("no panic while locked");
         let (dx, sums) = values::with(x, |x| {
-            values::with(gamma, |gamma| {
+            values::with(gamma, |gamma: &[f32]| {
                 values::with(gradient, |g| {
                     // per channel: sum of g, sum of g times the normalised x
                     let sums: Vec<(f64, f64)> = (0..channels)
