@@ -10,6 +10,7 @@ mod fetch;
 mod licences;
 mod manifest;
 mod official;
+mod ops;
 mod paper_tables;
 mod progress;
 mod report;

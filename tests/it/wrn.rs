@@ -1,6 +1,7 @@
 //! Story: the wide residual network against PyTorch. Three training steps from the same weights on the same inputs must
 //! give the losses, weights, running statistics and outputs that `tests/golden/wrn/make.py` wrote.
 
+use crate::support::formula::draw;
 use candle_core::{Device, Tensor};
 use nasperf_pipe::artifacts::dataset::{Target, TaskShape};
 use nasperf_pipe::artifacts::weights::Saved;
@@ -12,18 +13,6 @@ use nasperf_pipe::spaces::contract::default::DefaultParams;
 use nasperf_pipe::spaces::wrn::{child, default};
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use serde_json::Value;
-
-/// The formula of the script: numbers in −0.5..0.5 with 24 bits.
-fn draw(stream: u64, count: usize) -> Vec<f64> {
-    let number = |i: u64| {
-        let mut h = (i * 2_654_435_761).wrapping_add(stream * 974_593).wrapping_add(12_345);
-        for _ in 0..3 {
-            h = (h ^ (h >> 15)).wrapping_mul(2_246_822_519) & 0xFFFF_FFFF;
-        }
-        (h >> 8) as f64 / f64::from(1 << 24) - 0.5
-    };
-    (0..count as u64).map(number).collect()
-}
 
 /// The start value of a parameter, from its draws.
 fn start(name: &str, shape: &[usize], u: f64) -> f32 {

@@ -1,57 +1,67 @@
 //! y = max(x, 0), with gradient 0 at exactly 0 as in PyTorch (candle's own gives 1 there). NaN stays NaN.
 
-use crate::ops::values;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use crate::ops::apply::{Pass, apply};
+use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Real, Saved, Sink, View};
+use candle_core::{Result, Tensor};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
+use std::sync::Arc;
 
 /// Values per task: large enough to hide the split, independent of the number of threads.
 const CHUNK: usize = 1 << 16;
 
-struct Relu;
+/// One input of any dimensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Relu;
 
 /// Any shape.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    let op: Arc<dyn Operator> = Arc::new(Relu);
+    Ok(apply(&op, &[x], Pass::Train { step: 0 })?.0)
 }
 
-fn map(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
-    let mut out = vec![0f32; x.len()];
-    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK).zip(y.par_chunks(CHUNK))).for_each(|(out, (x, y))| {
-        for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-            *out = f(*x, *y);
-        }
-    });
-    out
-}
-
-impl CustomOp1 for Relu {
+impl Definition for Relu {
     fn name(&self) -> &'static str {
         "relu"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = values::of_storage("relu", storage, layout)?;
-        Ok((CpuStorage::F32(map(x, x, |x, _| if x < 0.0 { 0.0 } else { x })), layout.shape().clone()))
+    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+        match inputs {
+            [x] => Ok(x.to_vec()),
+            _ => Err(format!("relu: one input was expected, found {}", inputs.len())),
+        }
     }
 
-    fn bwd(&self, _x: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let dx = values::with(y, |y| values::with(gradient, |g| Ok(map(y, g, |y, g| if y > 0.0 { g } else { 0.0 }))))?;
-        Ok(Some(Tensor::from_vec(dx, y.shape(), y.device())?))
+    fn reads(&self) -> Reads {
+        Reads { inputs: &[false], output: true }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::relu;
-    use candle_core::{Device, Var};
+impl<T: Real> Kernel<T> for Relu {
+    fn forward(&self, inputs: &[View<'_, T>], _mode: Mode<'_, T>, out: &mut [T], _saved: &mut Saved<T>) {
+        let zero = T::zero();
+        out.par_chunks_mut(CHUNK).zip(inputs[0].values.par_chunks(CHUNK)).for_each(|(out, x)| {
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = if *x < zero { zero } else { *x };
+            }
+        });
+    }
 
-    #[test]
-    fn the_gradient_at_zero_is_zero() {
-        let x = Var::new(&[-1.5f32, -0.0, 0.0, 2.0, 1e-30], &Device::Cpu).unwrap();
-        let y = relu(&x).unwrap();
-        assert_eq!(y.to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 2.0, 1e-30]);
-        let upstream = candle_core::Tensor::new(&[1f32, 2.0, 3.0, 4.0, 5.0], &Device::Cpu).unwrap();
-        let gradients = (y * upstream).unwrap().sum_all().unwrap().backward().unwrap();
-        assert_eq!(gradients.get(&x).unwrap().to_vec1::<f32>().unwrap(), [0.0, 0.0, 0.0, 4.0, 5.0]);
+    fn backward(
+        &self,
+        _inputs: &[View<'_, T>],
+        output: &[T],
+        _saved: &Saved<T>,
+        gradient: &[T],
+        sinks: &mut [Option<Sink<'_, T>>],
+    ) {
+        let Some(Sink { values, add }) = &mut sinks[0] else { return };
+        let (zero, add) = (T::zero(), *add);
+        let chunks = values.par_chunks_mut(CHUNK).zip(output.par_chunks(CHUNK).zip(gradient.par_chunks(CHUNK)));
+        chunks.for_each(|(dx, (y, g))| {
+            for ((dx, y), g) in dx.iter_mut().zip(y).zip(g) {
+                let d = if *y > zero { *g } else { zero };
+                *dx = if add { *dx + d } else { d };
+            }
+        });
     }
 }

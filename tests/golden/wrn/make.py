@@ -3,28 +3,22 @@
 
     pip install torch numpy && python3 tests/golden/wrn/make.py
 
-Weights, inputs and targets come from a formula (`draw`) that tests/it/wrn.rs repeats.
+Weights, inputs and targets come from a formula (formula.py) that tests/it/support/formula.rs repeats.
 Structure: methods spec §2.1 and §2.2; names of modules as in the benchmark's backbone.
 """
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from formula import draw
+
 torch.set_default_dtype(torch.float64)
-
-
-def draw(stream, shape):
-    """Numbers in -0.5..0.5 with 24 bits, so that f32 holds them exactly."""
-    n = int(np.prod(shape))
-    h = np.arange(n, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(stream) * np.uint64(974593)
-    h = h + np.uint64(12345)
-    for _ in range(3):
-        h = (h ^ (h >> np.uint64(15))) * np.uint64(2246822519) & np.uint64(0xFFFFFFFF)
-    return ((h >> np.uint64(8)).astype(np.float64) / 2**24 - 0.5).reshape(shape)
 
 
 def single(values):

@@ -1,4 +1,6 @@
 //! What stories share: a node's world in memory, small synthetic datasets.
+pub mod formula;
 pub mod lab;
 pub mod memory_context;
+pub mod operator_check;
 pub mod tiny_dataset;

@@ -1,0 +1,2 @@
+//! Story: every operator against its f64 reference, finite differences and PyTorch; one file per operator.
+mod relu;
