@@ -20,6 +20,7 @@ pub const LANES: usize = 8;
 ///
 /// All methods: the CPU must have the instructions of the implementation (`dispatch` sees to it), and pointers must be valid
 /// for eight values; no alignment is needed.
+#[allow(clippy::missing_safety_doc)] // one section for all methods, above
 pub trait Vector: Copy {
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
