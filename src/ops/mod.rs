@@ -10,6 +10,7 @@ pub mod dropout;
 pub mod linear;
 pub mod matmul;
 pub mod operator;
+pub mod pool;
 pub mod relu;
 pub mod simd;
 pub mod values;

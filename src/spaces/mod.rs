@@ -8,5 +8,10 @@ pub const SPACES: &[SpaceEntry] = &[SpaceEntry {
     name: "wrn",
     default: Some(wrn::default::choose),
     child: wrn::child::build,
-    reads: &["fidelity.wrn_spherical_head", "fidelity.point_shuffle", "retrain.droprate"],
+    reads: &[
+        "fidelity.wrn_spherical_head",
+        "fidelity.wrn_series_network",
+        "fidelity.point_shuffle",
+        "retrain.droprate",
+    ],
 }];
