@@ -13,4 +13,5 @@ pub mod operator;
 pub mod pool;
 pub mod relu;
 pub mod simd;
+pub mod subsample;
 pub mod values;
