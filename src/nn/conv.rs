@@ -51,7 +51,7 @@ impl Conv {
                 b.parameter("weight", &dims, |s| (2.0 * s.uniform() - 1.0) * bound)
             }
         })?;
-        Ok(Conv { weight, bias: None, op: conv::Conv { stride, padding } })
+        Ok(Conv { weight, bias: None, op: conv::Conv::new(stride, padding) })
     }
 
     /// Adds a bias that starts at 0.
@@ -63,10 +63,6 @@ impl Conv {
 
     /// (N,C,H,W) to (N,O,H',W').
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = conv::conv(x, &self.weight, self.op)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
-            None => Ok(y),
-        }
+        conv::conv(x, &self.weight, self.bias.as_ref(), self.op)
     }
 }
