@@ -11,6 +11,13 @@ use std::ops::Range;
 /// Values of a block of weights: eight sources × eight targets.
 pub const BLOCK: usize = LANES * LANES;
 
+/// Groups of six and of nearly equal size: 7 are 4 + 3, since few accumulators do not hide the latency.
+#[inline(always)]
+fn sixes(n: usize) -> impl Iterator<Item = Range<usize>> {
+    let groups = n.div_ceil(6);
+    (0..groups).map(move |group| group * n / groups..(group + 1) * n / groups)
+}
+
 /// For every position p, panel of targets q and target t of it:
 /// `y[q·y_panel + y_at[p] + t] = start + Σ over r, c of x[x_at[p] + reads[r] + c] · weights[q·weights_panel + 64·r + 8·c + t]`
 pub struct Sums<'a> {
@@ -80,19 +87,16 @@ impl Sums<'_> {
 
     #[inline(always)]
     unsafe fn panels<V: Vector, const P: usize>(&mut self, panel: usize) {
-        // Groups of nearly equal size: 7 positions are 4 + 3, since few accumulators do not hide the latency.
-        let (n, groups) = (self.x_at.len(), self.x_at.len().div_ceil(6));
-        for group in 0..groups {
-            let (first, end) = (group * n / groups, (group + 1) * n / groups);
+        for Range { start, end } in sixes(self.x_at.len()) {
             // SAFETY: the positions exist.
             unsafe {
-                match end - first {
-                    6 => self.tile::<V, 6, P>(first, panel),
-                    5 => self.tile::<V, 5, P>(first, panel),
-                    4 => self.tile::<V, 4, P>(first, panel),
-                    3 => self.tile::<V, 3, P>(first, panel),
-                    2 => self.tile::<V, 2, P>(first, panel),
-                    _ => self.tile::<V, 1, P>(first, panel),
+                match end - start {
+                    6 => self.tile::<V, 6, P>(start, panel),
+                    5 => self.tile::<V, 5, P>(start, panel),
+                    4 => self.tile::<V, 4, P>(start, panel),
+                    3 => self.tile::<V, 3, P>(start, panel),
+                    2 => self.tile::<V, 2, P>(start, panel),
+                    _ => self.tile::<V, 1, P>(start, panel),
                 }
             }
         }
@@ -138,72 +142,56 @@ impl Routine for Sums<'_> {
     }
 }
 
-/// Panels in groups of three where that goes, else of two (4 is 2 + 2), as many as the inner loop over positions takes at once.
-pub fn triples(panels: usize) -> Vec<Range<usize>> {
-    let (mut groups, mut first) = (Vec::new(), 0);
-    while first < panels {
-        let many = match panels - first {
-            2 | 4 => 2,
-            left => left.min(3),
-        };
-        groups.push(first..first + many);
-        first += many;
-    }
-    groups
-}
-
-/// For every tap t, source c, panel of targets q and target o of it, over positions in rows × columns:
-/// `sums[64·(panels·t + q) + 8·c + o] += Σ x[reads[t] + x_row·row + x_step·column + c] · g[q·g_panel + 8·(columns·row + column) + o]`
+/// For every row r, panel of targets q and target o of it, over positions in lines × columns:
+/// `sums[8·(panels·r + q) + o] += Σ x[rows[r] + x_line·line + x_step·column] · g[q·g_panel + 8·(columns·line + column) + o]`
 pub struct Pairs<'a> {
     pub x: &'a [f32],
-    pub x_row: usize,
+    /// One offset per pair of source and kernel position.
+    pub rows: &'a [usize],
+    pub x_line: usize,
     pub x_step: usize,
-    pub reads: &'a [usize],
-    /// 1 to 8.
-    pub sources: usize,
-    pub rows: usize,
+    pub lines: usize,
     pub columns: usize,
     pub g: &'a [f32],
     pub g_panel: usize,
-    /// 1 to 3.
+    /// 1 or 2.
     pub panels: usize,
     pub sums: &'a mut [f32],
 }
 
 impl Pairs<'_> {
     fn check(&self) {
-        assert!(self.sources >= 1 && self.sources <= LANES && self.panels > 0);
-        let read = self.reads.iter().max().copied().unwrap_or(0);
-        assert!(read + (self.rows - 1) * self.x_row + (self.columns - 1) * self.x_step + self.sources <= self.x.len());
-        assert!((self.panels - 1) * self.g_panel + self.rows * self.columns * LANES <= self.g.len());
-        assert!(self.panels * self.reads.len() * BLOCK <= self.sums.len());
+        let row = self.rows.iter().max().copied().unwrap_or(0);
+        assert!(row + (self.lines - 1) * self.x_line + (self.columns - 1) * self.x_step < self.x.len());
+        assert!((self.panels - 1) * self.g_panel + self.lines * self.columns * LANES <= self.g.len());
+        assert!(self.panels * self.rows.len() * LANES <= self.sums.len());
     }
 
     #[inline(always)]
-    unsafe fn tile<V: Vector, const R: usize, const P: usize>(&mut self, tap: usize, source: usize) {
-        // SAFETY: `check` compared every place with the lengths; the caller gives taps and sources that exist.
+    unsafe fn tile<V: Vector, const R: usize, const P: usize>(&mut self, first: usize) {
+        // SAFETY: `check` compared every place with the lengths; the caller gives rows that exist.
         unsafe {
-            let to = self.sums.as_mut_ptr().add(tap * P * BLOCK + source * LANES);
-            let place = |r: usize, p: usize| to.add(p * BLOCK + r * LANES);
-            let mut sums: [[V; P]; R] = std::array::from_fn(|r| std::array::from_fn(|p| V::load(place(r, p))));
+            let to = self.sums.as_mut_ptr().add(first * P * LANES);
+            let mut sums: [[V; P]; R] =
+                std::array::from_fn(|r| std::array::from_fn(|p| V::load(to.add((r * P + p) * LANES))));
             let mut g = self.g.as_ptr();
-            for row in 0..self.rows {
-                let mut x = self.x.as_ptr().add(self.reads[tap] + row * self.x_row + source);
-                for _ in 0..self.columns {
+            for line in 0..self.lines {
+                let x: [*const f32; R] =
+                    std::array::from_fn(|r| self.x.as_ptr().add(self.rows[first + r] + line * self.x_line));
+                for column in 0..self.columns {
                     let values: [V; P] = std::array::from_fn(|p| V::load(g.add(p * self.g_panel)));
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let x = V::splat(*x.add(r));
+                    for r in 0..R {
+                        let x = V::splat(*x[r].add(column * self.x_step));
                         for p in 0..P {
-                            sums[p] = x.fma(values[p], sums[p]);
+                            sums[r][p] = x.fma(values[p], sums[r][p]);
                         }
                     }
-                    x = x.wrapping_add(self.x_step);
                     g = g.wrapping_add(LANES);
                 }
             }
-            for (r, sums) in sums.iter().enumerate() {
-                for (p, sum) in sums.iter().enumerate() {
-                    sum.store(place(r, p));
+            for r in 0..R {
+                for p in 0..P {
+                    sums[r][p].store(to.add((r * P + p) * LANES));
                 }
             }
         }
@@ -211,16 +199,16 @@ impl Pairs<'_> {
 
     #[inline(always)]
     unsafe fn all<V: Vector, const P: usize>(&mut self) {
-        for tap in 0..self.reads.len() {
-            for source in (0..self.sources).step_by(4) {
-                // SAFETY: these exist.
-                unsafe {
-                    match self.sources - source {
-                        1 => self.tile::<V, 1, P>(tap, source),
-                        2 => self.tile::<V, 2, P>(tap, source),
-                        3 => self.tile::<V, 3, P>(tap, source),
-                        _ => self.tile::<V, 4, P>(tap, source),
-                    }
+        for Range { start, end } in sixes(self.rows.len()) {
+            // SAFETY: these exist.
+            unsafe {
+                match end - start {
+                    6 => self.tile::<V, 6, P>(start),
+                    5 => self.tile::<V, 5, P>(start),
+                    4 => self.tile::<V, 4, P>(start),
+                    3 => self.tile::<V, 3, P>(start),
+                    2 => self.tile::<V, 2, P>(start),
+                    _ => self.tile::<V, 1, P>(start),
                 }
             }
         }
@@ -232,7 +220,7 @@ impl Routine for Pairs<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(mut self) {
-        if self.rows * self.columns == 0 {
+        if self.lines * self.columns == 0 {
             return;
         }
         self.check();
@@ -241,8 +229,7 @@ impl Routine for Pairs<'_> {
             match self.panels {
                 1 => self.all::<V, 1>(),
                 2 => self.all::<V, 2>(),
-                3 => self.all::<V, 3>(),
-                n => panic!("{n} panels instead of one to three"),
+                n => panic!("{n} panels instead of one or two"),
             }
         }
     }

@@ -7,17 +7,17 @@
 use crate::ops::conv::axes::{Axes, Block, Channels, Order, blocks};
 use crate::ops::conv::memory::{Aligned, Places};
 use crate::ops::conv::panels::{Window, gather};
-use crate::ops::conv::products::{BLOCK, Pairs, triples};
+use crate::ops::conv::products::Pairs;
 use crate::ops::operator::Sink;
 use crate::ops::simd::{LANES, dispatch};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
-/// Positions of a block: the gradients of three panels (18 KiB) stay in the first-level cache.
+/// Positions of a block: the gradients of two panels (12 KiB) stay in the first-level cache.
 const POSITIONS: usize = 192;
 /// Values of one round (4 MiB).
 const ROUND: usize = 1 << 20;
-/// With fewer tasks than this, kernel positions are shared out too.
-const TASKS: usize = 32;
+/// Rows (pairs of source and kernel position) of one task: 12 times as many as the inner loop takes at once.
+const ROWS: usize = 72;
 
 #[derive(Debug)]
 pub struct WeightGradient {
@@ -34,21 +34,21 @@ impl WeightGradient {
     pub fn run(&self, x: &[f32], g: &[f32], sink: &mut Sink<'_, f32>) {
         let class = self.axes.classes().remove(0); // without a period there is one
         let (sources, targets) = (self.source.panels(), self.target.panels());
-        let slab = class.taps.len() * BLOCK;
-        // [panel of sources][group of up to three panels of targets][tap][panel of the group][source][target]
-        let mut sums = Aligned::zeros(sources * targets * slab);
-        let groups = triples(targets);
+        let count = self.source.count * class.taps.len();
+        // [pair of panels of targets][panel of sources, tap, source: a row][panel of the pair][target]
+        let mut sums = Aligned::zeros(targets * count * LANES);
         let blocks = blocks(self.target.plane, POSITIONS);
-        let places: Vec<Vec<usize>> = blocks.iter().map(|block| self.axes.offsets(&class, block).taps).collect();
         let area = |w: &Window| w.rows * w.columns * LANES;
         let windows: Vec<Window> = blocks.iter().map(|block| self.axes.window(block)).collect();
         let x_panel = windows.iter().map(area).max().unwrap_or(0);
+        let rows: Vec<Vec<usize>> =
+            blocks.iter().map(|b| self.rows(&self.axes.offsets(&class, b).taps, x_panel)).collect();
         let g_panel = blocks.iter().map(|b| b[0].len() * b[1].len() * LANES).max().unwrap_or(0);
-        let (per_block, count) = (sources * x_panel + targets * g_panel, self.images * blocks.len());
-        let per_round = (ROUND / per_block.max(1)).clamp(1, count.max(1));
+        let (per_block, all_blocks) = (sources * x_panel + targets * g_panel, self.images * blocks.len());
+        let per_round = (ROUND / per_block.max(1)).clamp(1, all_blocks.max(1));
         let mut memory = Aligned::zeros(per_round * per_block);
-        for first in (0..count).step_by(per_round) {
-            let many = per_round.min(count - first);
+        for first in (0..all_blocks).step_by(per_round) {
+            let many = per_round.min(all_blocks - first);
             memory.get_mut().par_chunks_mut(per_block).take(many).enumerate().for_each(|(i, memory)| {
                 let (image, block) = ((first + i) / blocks.len(), (first + i) % blocks.len());
                 let (x_memory, g_memory) = memory.split_at_mut(sources * x_panel);
@@ -62,43 +62,56 @@ impl WeightGradient {
                 }
             });
             let (memory, all) = (memory.get(), Places::new(sums.get_mut()));
-            let shares = if sources * groups.len() < TASKS { class.taps.len() } else { 1 };
-            (0..sources * groups.len() * shares).into_par_iter().for_each(|task| {
-                let (share, group, p) = (task % shares, task / shares % groups.len(), task / shares / groups.len());
-                let (group, taps) = (&groups[group], class.taps.len() / shares);
-                let at = (p * targets + group.start) * slab + share * group.len() * BLOCK;
-                // SAFETY: no other task has this panel of sources, this group and these taps.
-                let sums = unsafe { all.slice(at..at + taps * group.len() * BLOCK) };
+            let shares = count.div_ceil(ROWS);
+            (0..targets.div_ceil(2) * shares).into_par_iter().for_each(|task| {
+                let (q, share) = (task / shares * 2, task % shares);
+                let (panels, share) = ((targets - q).min(2), share * ROWS..count.min((share + 1) * ROWS));
+                let at = (q * count + share.start * panels) * LANES;
+                // SAFETY: no other task has these targets and these rows.
+                let sums = unsafe { all.slice(at..at + share.len() * panels * LANES) };
                 for i in 0..many {
                     let block = (first + i) % blocks.len();
                     let memory = &memory[i * per_block..(i + 1) * per_block];
                     let steps = self.axes.steps();
                     dispatch(Pairs {
-                        x: &memory[p * x_panel..(p + 1) * x_panel],
-                        x_row: steps[0] * windows[block].columns * LANES,
+                        x: &memory[..sources * x_panel],
+                        rows: &rows[block][share.clone()],
+                        x_line: steps[0] * windows[block].columns * LANES,
                         x_step: steps[1] * LANES,
-                        reads: &places[block][share * taps..(share + 1) * taps],
-                        sources: self.source.of_panel(p),
-                        rows: blocks[block][0].len(),
+                        lines: blocks[block][0].len(),
                         columns: blocks[block][1].len(),
-                        g: &memory[sources * x_panel + group.start * g_panel..],
+                        g: &memory[sources * x_panel + q * g_panel..],
                         g_panel,
-                        panels: group.len(),
+                        panels,
                         sums,
                     });
                 }
             });
         }
-        let sums = sums.get();
-        for group in &groups {
-            for (p, q) in (0..sources).flat_map(|p| group.clone().map(move |q| (p, q))) {
-                let from = &sums[(p * targets + group.start) * slab + (q - group.start) * BLOCK..];
-                for (o, c) in
-                    (0..self.target.of_panel(q)).flat_map(|o| (0..self.source.of_panel(p)).map(move |c| (o, c)))
-                {
-                    let at = self.order.at(q * LANES + o, p * LANES + c);
-                    for (t, tap) in class.taps.iter().enumerate() {
-                        sink.put(at + tap, from[t * group.len() * BLOCK + c * LANES + o]);
+        self.put(&class.taps, sums.get(), sink);
+    }
+
+    /// Where each row begins to read: panel of sources, then tap, then source.
+    fn rows(&self, taps: &[usize], x_panel: usize) -> Vec<usize> {
+        let panels = 0..self.source.panels();
+        let of = |p: usize| {
+            taps.iter().flat_map(move |tap| (0..self.source.of_panel(p)).map(move |c| p * x_panel + tap + c))
+        };
+        panels.flat_map(of).collect()
+    }
+
+    fn put(&self, taps: &[usize], sums: &[f32], sink: &mut Sink<'_, f32>) {
+        let count = self.source.count * taps.len();
+        for o in 0..self.target.count {
+            let q = o / LANES;
+            let panels = (self.target.panels() - q / 2 * 2).min(2);
+            let from = &sums[q / 2 * 2 * count * LANES + q % 2 * LANES + o % LANES..];
+            for p in 0..self.source.panels() {
+                let many = self.source.of_panel(p);
+                for (t, tap) in taps.iter().enumerate() {
+                    for c in 0..many {
+                        let row = p * LANES * taps.len() + t * many + c;
+                        sink.put(self.order.at(o, p * LANES + c) + tap, from[row * panels * LANES]);
                     }
                 }
             }
