@@ -180,6 +180,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// Targets and sources exchanged.
+    pub fn reversed(self) -> Order {
+        Order { target_step: self.source_step, source_step: self.target_step, ..self }
+    }
+
     pub fn at(&self, target: usize, source: usize) -> usize {
         self.first + target * self.target_step + source * self.source_step
     }

@@ -5,6 +5,8 @@ use crate::ops::conv::correlation::Correlation;
 use crate::ops::conv::panels::Onto;
 use crate::ops::conv::sizes::Sizes;
 use crate::ops::conv::weight_gradient::WeightGradient;
+use crate::ops::conv::winograd;
+use crate::ops::conv::winograd::planes::Convolution;
 use crate::ops::operator::Sink;
 use rayon::prelude::{
     IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator, ParallelSlice, ParallelSliceMut,
@@ -40,6 +42,12 @@ fn onto<'a>(add: bool) -> Onto<'a> {
 
 pub fn forward(s: &Sizes, x: &[f32], weights: &[f32], bias: Option<&[f32]>, residual: Option<&[f32]>, out: &mut [f32]) {
     let onto = residual.map_or(Onto::Replace, Onto::Plus);
+    if winograd::fits(s) {
+        let ([source, target], before) = (channels(s, 0), s.padding.map(|p| p[0] as isize));
+        let order = order(s, 0);
+        Convolution { images: s.images, source, target, before, weights, order, turned: false, bias }.run(x, out, onto);
+        return;
+    }
     for group in 0..s.groups {
         let [source, target] = channels(s, group);
         let bias = bias.map(|b| &b[target.first..target.first + target.count]);
@@ -49,11 +57,19 @@ pub fn forward(s: &Sizes, x: &[f32], weights: &[f32], bias: Option<&[f32]>, resi
 }
 
 pub fn input_gradient(s: &Sizes, weights: &[f32], g: &[f32], sink: &mut Sink<'_, f32>) {
+    if winograd::fits(s) {
+        let ([target, source], before) = (channels(s, 0), s.padding.map(|p| 2 - p[0] as isize));
+        let order = order(s, 0).reversed();
+        Convolution { images: s.images, source, target, before, weights, order, turned: true, bias: None }.run(
+            g,
+            sink.values,
+            onto(sink.add),
+        );
+        return;
+    }
     for group in 0..s.groups {
         let [target, source] = channels(s, group);
-        let Order { first, target_step, source_step } = order(s, group);
-        let order = Order { first, target_step: source_step, source_step: target_step };
-        let axes = axes(s, Axis::backward);
+        let (axes, order) = (axes(s, Axis::backward), order(s, group).reversed());
         Correlation { images: s.images, source, target, axes, weights, order, bias: None }.run(
             g,
             sink.values,
@@ -63,6 +79,12 @@ pub fn input_gradient(s: &Sizes, weights: &[f32], g: &[f32], sink: &mut Sink<'_,
 }
 
 pub fn weight_gradient(s: &Sizes, x: &[f32], g: &[f32], sink: &mut Sink<'_, f32>) {
+    if winograd::fits(s) {
+        let ([source, target], before) = (channels(s, 0), s.padding.map(|p| p[0] as isize));
+        winograd::weights::WeightGradient { images: s.images, source, target, before, order: order(s, 0) }
+            .run(x, g, sink);
+        return;
+    }
     for group in 0..s.groups {
         let [source, target] = channels(s, group);
         let (axes, order) = (axes(s, Axis::forward), order(s, group));

@@ -75,6 +75,15 @@ impl<'a> Places<'a> {
         Places { start: values.as_mut_ptr(), len: values.len(), borrowed: PhantomData }
     }
 
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first value; what is written through it is the caller's responsibility.
+    pub fn start(&self) -> *mut f32 {
+        self.start
+    }
+
     /// # Safety
     ///
     /// While the slice is in use nothing else uses any of its values.

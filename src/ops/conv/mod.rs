@@ -10,6 +10,7 @@ mod products;
 mod reference;
 mod sizes;
 mod weight_gradient;
+mod winograd;
 
 use crate::ops::apply::{Pass, apply};
 use crate::ops::conv::sizes::Sizes;

@@ -55,10 +55,6 @@ impl Sizes {
         [self.inputs / self.groups, self.outputs / self.groups]
     }
 
-    pub fn area(&self) -> usize {
-        self.plane[0] * self.plane[1]
-    }
-
     pub fn out_area(&self) -> usize {
         self.out[0] * self.out[1]
     }

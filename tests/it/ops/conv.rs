@@ -48,3 +48,20 @@ fn direct_sums_agree_with_the_reference_and_with_differences() {
         check(case(op, x, weight));
     }
 }
+
+#[test]
+fn tiles_agree_with_the_reference_and_with_differences() {
+    let same = Conv::new([1, 1], [1, 1]);
+    for (op, x, weight) in [
+        (same, [2, 16, 8, 8], [16, 16, 3, 3]),
+        (same, [1, 17, 5, 6], [33, 17, 3, 3]),
+        (same, [3, 24, 13, 7], [16, 24, 3, 3]),
+        (Conv { bias: true, residual: true, ..same }, [9, 16, 4, 3], [25, 16, 3, 3]),
+        // several strips to a row, several rounds
+        (same, [1, 16, 5, 210], [16, 16, 3, 3]),
+        (Conv { padding: [[0, 2], [3, 0]], bias: true, ..same }, [2, 16, 6, 9], [16, 16, 3, 3]),
+        (Conv { padding: [[0, 0], [0, 0]], residual: true, ..same }, [1, 20, 9, 5], [18, 20, 3, 3]),
+    ] {
+        check(Case { tolerance: 4e-6, ..case(op, x, weight) });
+    }
+}
