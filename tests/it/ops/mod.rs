@@ -1,3 +1,4 @@
 //! Story: every operator against its f64 reference, finite differences and PyTorch; one file per operator.
+mod conv;
 mod relu;
 mod subsample;
