@@ -4,7 +4,7 @@ use crate::ops::operator::Real;
 use crate::ops::values;
 use crate::training::update::CHUNK;
 use candle_core::{DType, Result, Tensor};
-use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice};
+use rayon::prelude::{ParallelIterator, ParallelSlice};
 
 /// Euclidean norm of all values, summed in `f64` in fixed chunks.
 pub fn norm(gradient: &Tensor) -> Result<f64> {

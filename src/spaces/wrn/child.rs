@@ -9,8 +9,7 @@ use crate::nn::builder::{Builder, Value};
 use crate::nn::conv::{ConvShape, Init};
 use crate::nn::linear::{self, Bias};
 use crate::nn::network::Network;
-use crate::ops::average_pool::AveragePool;
-use crate::ops::dropout::Dropout;
+use crate::ops::dropout::{Dropout, Unit};
 use crate::ops::global_pool::GlobalPool;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{ChildError, ChildParams};
@@ -78,7 +77,7 @@ pub fn build(
     for (group, stride) in plan.strides().into_iter().enumerate() {
         for index in 0..plan.blocks() {
             let purpose = Purpose::new(params.seed, params.stage, &format!("dropout {group}.{index}"));
-            let dropout = (params.droprate > 0.0).then(|| Dropout::new(params.droprate, purpose));
+            let dropout = (params.droprate > 0.0).then(|| Dropout::new(Unit::Value, params.droprate, purpose));
             let stride = if index == 0 { stride } else { 1 };
             let block = Block { series, outputs: channels[group + 1], stride, dropout };
             // named as upstream names them: `block1.layer.0.conv1.weight`
@@ -86,11 +85,13 @@ pub fn build(
         }
     }
     x = NORM_RELU.layer(b, "bn1", x, None);
-    if let Head::Corner { window } = plan.head {
-        x = b.step(Arc::new(AveragePool::windows(window)), &[x], [], x.channels);
-    }
-    if plan.head != Head::Positions {
-        x = b.step(Arc::new(GlobalPool), &[x], [], x.channels);
+    let window = match plan.head {
+        Head::Positions => None,
+        Head::Global => Some(None),
+        Head::Corner { window } => Some(Some(window)),
+    };
+    if let Some(window) = window {
+        x = b.step(Arc::new(GlobalPool { window }), &[x], [], x.channels);
     }
     linear::layer(b, "fc", x, outputs, plan.head == Head::Positions, Bias::Zero);
     Ok(builder.finish()?)

@@ -77,7 +77,7 @@ pub fn build(plan: &SeriesResnet, shape: &TaskShape, params: &ChildParams) -> Re
     for (index, outputs) in [plan.width, 2 * plan.width, 2 * plan.width].into_iter().enumerate() {
         x = b.within(&format!("blocks.{index}"), |b| block(b, x, outputs));
     }
-    x = b.step(Arc::new(GlobalPool), &[x], [], x.channels);
+    x = b.step(Arc::new(GlobalPool { window: None }), &[x], [], x.channels);
     linear::layer(b, "fc", x, outputs, false, Bias::FanIn);
     Ok(builder.finish()?)
 }

@@ -1,4 +1,10 @@
 //! Story: every operator against its f64 reference, finite differences and PyTorch; one file per operator.
+mod batch_norm;
 mod conv;
+mod dropout;
+mod global_pool;
+mod linear;
+mod loss;
+mod program;
 mod relu;
 mod subsample;
