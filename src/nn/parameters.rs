@@ -63,6 +63,10 @@ impl ParameterSet {
         &self.parameters
     }
 
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
     /// Number of trained values.
     pub fn count(&self) -> u64 {
         self.theta.elem_count() as u64
