@@ -9,6 +9,7 @@ pub mod cross_entropy;
 pub mod dropout;
 pub mod linear;
 pub mod matmul;
+pub mod mixed_cell;
 pub mod operator;
 pub mod relu;
 pub mod simd;
