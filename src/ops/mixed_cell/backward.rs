@@ -177,15 +177,16 @@ impl Pass<'_> {
             dispatch(Dots { g, others: &others, sums });
         }
         if self.architecture {
+            let (mut others, mut found) = (Vec::new(), vec![0.0; 1 + entering.len()]);
             for (from, to) in plan.bypassed() {
                 for lane in 0..task.live {
-                    let others: Vec<_> =
-                        entering.iter().map(|(_, edge)| (self.state_piece(edge.from, task, from, lane), 0.0)).collect();
-                    let mut found = vec![0.0; 1 + others.len()];
+                    others.clear();
+                    others
+                        .extend(entering.iter().map(|(_, edge)| (self.state_piece(edge.from, task, from, lane), 0.0)));
                     dispatch(Dots { g: piece(to, lane), others: &others, sums: &mut found });
-                    bypassed.iter_mut().zip(&found[1..]).for_each(|(a, b)| *a += b);
                 }
             }
+            bypassed.copy_from_slice(&found[1..]);
         }
         sums
     }
@@ -266,7 +267,7 @@ impl Pass<'_> {
             let edges = plan.leaving(*state);
             let factor = |(i, [total, product]): (usize, [f64; 2])| {
                 let (e, j, channel) = (edges[i / (2 * c)].0, i / c % 2, i % c);
-                let norm = plan.norm(&self.t, wiring::normed_edge(plan.cell, e) + FIRST[j], channel);
+                let norm = plan.norm(&self.t, plan.normed(e, FIRST[j]), channel);
                 before_norm(1.0, norm, total, product, self.count()).map(|v| v as f32)
             };
             sums.into_iter().enumerate().map(factor).collect()
@@ -277,7 +278,7 @@ impl Pass<'_> {
 
     fn add_weights(&self, state: usize, weights: &[f64], theta: &mut Theta) {
         let mut rest = weights;
-        for (e, _) in self.plan.leaving(state) {
+        for &(e, _) in self.plan.leaving(state) {
             let (own, after) = rest.split_at(rest.len().min(self.plan.edge_weights(e).len()));
             theta.weights[self.plan.offsets[e]..].iter_mut().zip(own).for_each(|(a, b)| *a += b);
             rest = after;
@@ -312,7 +313,7 @@ impl Pass<'_> {
             let packed = plan.field(&node.packed, c, plane);
             for j in 0..2 {
                 let primitive = [wiring::SEP_3, wiring::SEP_5][j];
-                let norm = |channel: usize| plan.norm(&self.t, wiring::normed_edge(plan.cell, *e) + FIRST[j], channel);
+                let norm = |channel: usize| plan.norm(&self.t, plan.normed(*e, FIRST[j]), channel);
                 let before = (k * firsts + j) * c;
                 let source = rectified.as_mut().map(|r| r.fill(&first, before, c, PAD / 2, task, norm));
                 let (z, at, _) = plan.result(&self.t, *e, primitive);
@@ -469,11 +470,13 @@ impl Pass<'_> {
                 let weights = self.first_task(nodes, state, &task, second, Some(&mut d));
                 let own = plane.own(task.strip).len() * plane.width;
                 let bypassed: Vec<(usize, usize)> = plan.bypassed().collect();
+                let mut sources = Vec::new();
                 for (channel, images) in whole.chunks_mut(LANES * size).enumerate() {
                     let mut images: Vec<&mut [f32]> =
                         images.chunks_mut(size).take(task.live).map(|p| &mut p[..own]).collect();
                     for (lane, out) in images.iter_mut().enumerate() {
-                        let mut sources = vec![(plan.node_piece(self.gradient, node, &task, channel, lane), 1.0)];
+                        sources.clear();
+                        sources.push((plan.node_piece(self.gradient, node, &task, channel, lane), 1.0));
                         if channel >= c {
                             let to = bypassed[channel - c].1;
                             let piece = |(e, edge): &(usize, Edge)| {

@@ -351,7 +351,7 @@ impl Workspace {
     pub fn new(channels: usize, plane: Plane, backward: bool) -> Workspace {
         // a tile is never larger than one and a half times what was asked for, or a short row
         let tile = channels * (positions(channels) * 2).max(plane.width.min(256)) * LANES;
-        let padded = channels * (plane.rows + 2 * PAD) * padded_row(plane.width);
+        let padded = channels * (plane.rows + 2 * PAD).min(plane.height) * padded_row(plane.width);
         let of = |length: usize| if backward { spare::zeros(length) } else { spare::zeros(0) };
         Workspace {
             depthwise: spare::any(tile),

@@ -36,6 +36,9 @@ pub struct Plan<'a> {
     pub alpha: &'a [f32],
     pub beta: &'a [f32],
     pub ones: Vec<f32>,
+    leaving: Vec<Vec<(usize, Edge)>>,
+    entering: Vec<Vec<(usize, Edge)>>,
+    norms: Vec<usize>,
 }
 
 /// All tensors before a batch norm, as `Split` lays them out, by state. `A` is an array, owned or borrowed.
@@ -68,7 +71,14 @@ impl<'a> Plan<'a> {
         let (alpha, beta) = arch.split_at(8 * edges.len());
         let offsets = wiring::offsets(cell, shape.part, shape.one_d);
         let ones = vec![1.0; shape.part];
-        Plan { cell, shape, split: Split::new(shape), edges, offsets, weights, alpha, beta, ones }
+        let places = |holds: &dyn Fn(&Edge) -> bool| -> Vec<(usize, Edge)> {
+            edges.iter().copied().enumerate().filter(|(_, e)| holds(e)).collect()
+        };
+        let leaving = (0..cell.inputs + cell.nodes).map(|s| places(&|e| e.from == s)).collect();
+        let entering = (0..cell.nodes).map(|n| places(&|e| e.to == n)).collect();
+        let norms = (0..edges.len()).map(|e| wiring::normed_edge(cell, e)).collect();
+        let split = Split::new(shape);
+        Plan { cell, shape, split, edges, offsets, weights, alpha, beta, ones, leaving, entering, norms }
     }
 
     pub fn plane(&self, state: usize) -> Plane {
@@ -76,12 +86,17 @@ impl<'a> Plan<'a> {
     }
 
     /// Edges that leave a state, with their places.
-    pub fn leaving(&self, state: usize) -> Vec<(usize, Edge)> {
-        self.edges.iter().copied().enumerate().filter(|(_, e)| e.from == state).collect()
+    pub fn leaving(&self, state: usize) -> &[(usize, Edge)] {
+        &self.leaving[state]
     }
 
-    pub fn entering(&self, node: usize) -> Vec<(usize, Edge)> {
-        self.edges.iter().copied().enumerate().filter(|(_, e)| e.to == node).collect()
+    pub fn entering(&self, node: usize) -> &[(usize, Edge)] {
+        &self.entering[node]
+    }
+
+    /// Position among the batch norms of an edge's convolution.
+    pub fn normed(&self, edge: usize, convolution: usize) -> usize {
+        self.norms[edge] + convolution
     }
 
     pub fn stride(&self, state: usize) -> usize {
@@ -125,7 +140,7 @@ impl<'a> Plan<'a> {
         let pools = || self.field(t.pools[s].as_ref(), 2 * c, node);
         let first = || self.field(t.first[s].as_ref(), count * self.firsts(s) * c, node);
         let second = || self.field(t.second[s].as_ref(), count * 2 * c, node);
-        let norm = |i: usize| Some(wiring::normed_edge(self.cell, e) + i);
+        let norm = |i: usize| Some(self.normed(e, i));
         let at = |j: usize| (k * self.firsts(s) + j) * c;
         match primitive {
             wiring::MAX_POOL => (pools(), 0, Some(2 * s)),
@@ -210,7 +225,7 @@ pub struct Rectified {
 impl Rectified {
     pub fn new(channels: usize, plane: Plane) -> Rectified {
         let row_step = padded_row(plane.width);
-        let channel_step = (plane.rows + 2 * PAD) * row_step;
+        let channel_step = (plane.rows + 2 * PAD).min(plane.height) * row_step;
         Rectified { values: spare::zeros(channels * channel_step), row_step, channel_step }
     }
 
@@ -340,9 +355,8 @@ pub fn compute(
         if !fixed {
             let places = |s: usize| {
                 let edges = plan.leaving(s);
-                let convolutions =
-                    |e: usize| FIRST[..plan.firsts(s)].iter().map(move |i| wiring::normed_edge(cell, e) + i);
-                let of_edges = edges.into_iter().flat_map(|(e, _)| convolutions(e).collect::<Vec<_>>());
+                let of_edges =
+                    edges.iter().flat_map(|(e, _)| FIRST[..plan.firsts(s)].iter().map(|i| plan.normed(*e, *i)));
                 [2 * s, 2 * s + 1].into_iter().chain(of_edges).collect::<Vec<_>>()
             };
             settle(plan, &mut t, &mut statistics, states.clone().map(places).collect(), sums);
@@ -351,7 +365,7 @@ pub fn compute(
         if !fixed {
             let places = |s: usize| {
                 let edges = plan.leaving(s);
-                edges.iter().flat_map(|(e, _)| SECOND.map(|i| wiring::normed_edge(cell, *e) + i)).collect::<Vec<_>>()
+                edges.iter().flat_map(|(e, _)| SECOND.map(|i| plan.normed(*e, i))).collect::<Vec<_>>()
             };
             settle(plan, &mut t, &mut statistics, states.map(places).collect(), sums);
         }
@@ -514,7 +528,7 @@ fn second_task(plan: &Plan<'_>, t: &Tensors<Vec<f32>>, item: Item<'_>) -> Vec<[f
     let places = item.out.chunks_mut(c * node.chunk()).zip(moments.chunks_mut(c)).enumerate();
     for (i, (out, moments)) in places {
         let (e, j) = (edges[i / 2].0, i % 2);
-        let norm = wiring::normed_edge(plan.cell, e) + FIRST[j];
+        let norm = plan.normed(e, FIRST[j]);
         let first = (i / 2 * firsts + j) * c;
         let source = rectified.fill(&field, first, c, PAD / 2, task, |channel| plan.norm(t, norm, channel));
         for convolution in plan.convolution(e, SECOND[j]) {
@@ -584,7 +598,7 @@ fn node_task(
     for j in 0..c {
         let mut constant = 0.0;
         let mut sources = Vec::new();
-        for (e, _) in &entering {
+        for (e, _) in entering {
             for primitive in 1..8 {
                 let (field, first, norm) = plan.result(t, *e, primitive);
                 let weight = plan.alpha[8 * e + primitive] * plan.beta[*e];
@@ -597,20 +611,21 @@ fn node_task(
         dispatch(Blend { sources: &sources, constant, out: &mut line, add: false, mask: &task.mask });
         unpack(&line, &mut own[plan.processed(j) * live..][..live], false);
     }
+    let mut sources: Vec<(&[f32], f32)> = Vec::new();
     for (from, to) in plan.bypassed() {
         for lane in 0..live {
-            let source = |s: usize| -> &[f32] {
-                if s >= cell.inputs {
-                    return &*before[((s - cell.inputs) * plan.shape.channels + from) * live + lane];
-                }
-                if plan.halves() {
+            sources.clear();
+            for (e, edge) in entering {
+                let s = edge.from;
+                let source: &[f32] = if s >= cell.inputs {
+                    &*before[((s - cell.inputs) * plan.shape.channels + from) * live + lane]
+                } else if plan.halves() {
                     passed(plan, t, s, task, from, lane)
                 } else {
                     plan.input_piece(inputs[s].values, task, from, lane)
-                }
-            };
-            let sources: Vec<(&[f32], f32)> =
-                entering.iter().map(|(e, edge)| (source(edge.from), plan.beta[*e])).collect();
+                };
+                sources.push((source, plan.beta[*e]));
+            }
             let out = &mut *own[to * live + lane];
             dispatch(Blend { sources: &sources, constant: 0.0, out, add: false, mask: &WHOLE });
         }
