@@ -85,8 +85,8 @@ impl MixedCell {
     }
 
     /// Name, shape and place in θ of every weight, for states of `channels` channels. Names are upstream's module paths below
-    /// the cell (`yuhuixu1993/PC-DARTS`, `model_search.py`). Depthwise kernels are (C/k, 1, 3, 3) or (C/k, 1, 3), 1×1 kernels
-    /// (out, in).
+    /// the cell (`yuhuixu1993/PC-DARTS`, `model_search.py`). Shapes are PyTorch's: depthwise (C/k, 1, 3, 3) or (C/k, 1, 3), 1×1
+    /// (out, in, 1, 1) or (out, in, 1).
     pub fn parameters(&self, channels: usize, one_d: bool) -> Vec<Parameter> {
         wiring::parameters(self, channels / self.factor, one_d)
     }

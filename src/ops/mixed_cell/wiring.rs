@@ -142,6 +142,7 @@ pub fn parameters(cell: &MixedCell, part: usize, one_d: bool) -> Vec<Parameter> 
     // places in upstream's nn.Sequential of a separable (relu 0, conv 1, 2, norm 3, relu 4, conv 5, 6) and a dilated block
     const PLACES: [(usize, usize, usize); 6] =
         [(SEP_3, 1, 2), (SEP_3, 5, 6), (SEP_5, 1, 2), (SEP_5, 5, 6), (DIL_3, 1, 2), (DIL_5, 1, 2)];
+    let one_by_one = |outs: usize| if one_d { vec![outs, part, 1] } else { vec![outs, part, 1, 1] };
     let mut all = Vec::new();
     for (e, (edge, start)) in edges(cell).iter().zip(offsets(cell, part, one_d)).enumerate() {
         let mut put = |name: String, shape: Vec<usize>, offset: usize| {
@@ -152,12 +153,12 @@ pub fn parameters(cell: &MixedCell, part: usize, one_d: bool) -> Vec<Parameter> 
             let width = depthwise(i).0;
             let shape = if one_d { vec![part, 1, width] } else { vec![part, 1, width, width] };
             put(format!("{primitive}.op.{deep}"), shape, kernel.start);
-            put(format!("{primitive}.op.{point}"), vec![part, part], mix.start);
+            put(format!("{primitive}.op.{point}"), one_by_one(part), mix.start);
         }
         if edge.stride == 2 {
             let mix = convolution(REDUCE, part, one_d).1;
-            put(format!("{SKIP}.conv_1"), vec![part / 2, part], mix.start);
-            put(format!("{SKIP}.conv_2"), vec![part - part / 2, part], mix.start + part / 2 * part);
+            put(format!("{SKIP}.conv_1"), one_by_one(part / 2), mix.start);
+            put(format!("{SKIP}.conv_2"), one_by_one(part - part / 2), mix.start + part / 2 * part);
         }
     }
     all
