@@ -3,7 +3,7 @@
 //! pools, then its own gradient, and with it the sums that the batch norms in front of it need. These sums are the gradients
 //! of α and β as well.
 
-use crate::ops::mixed_cell::blend::{Blend, WHOLE};
+use crate::ops::mixed_cell::blend::{Blend, Blends};
 use crate::ops::mixed_cell::bypass;
 use crate::ops::mixed_cell::convolution::{Into, PAD, Upstream, Workspace};
 use crate::ops::mixed_cell::forward::{FIRST, Nodes, Plan, Rectified, SECOND, Tensors, compute, passed};
@@ -11,7 +11,7 @@ use crate::ops::mixed_cell::interleave::{pack, unpack};
 use crate::ops::mixed_cell::pools::PoolsBackward;
 use crate::ops::mixed_cell::spare::{self, Spare};
 use crate::ops::mixed_cell::split::{Task, Tile, pieces};
-use crate::ops::mixed_cell::sums::{Dots, Gate};
+use crate::ops::mixed_cell::sums::{Dots, Gate, PieceDots};
 use crate::ops::mixed_cell::wiring::{self, Edge, SKIP, Shape};
 use crate::ops::mixed_cell::{Keep, MixedCell};
 use crate::ops::operator::{Mode, Saved, Sink, View};
@@ -177,16 +177,16 @@ impl Pass<'_> {
             dispatch(Dots { g, others: &others, sums });
         }
         if self.architecture {
-            let (mut others, mut found) = (Vec::new(), vec![0.0; 1 + entering.len()]);
+            let (mut g, mut others) = (Vec::new(), Vec::new());
             for (from, to) in plan.bypassed() {
+                g.clear();
+                others.clear();
                 for lane in 0..task.live {
-                    others.clear();
-                    others
-                        .extend(entering.iter().map(|(_, edge)| (self.state_piece(edge.from, task, from, lane), 0.0)));
-                    dispatch(Dots { g: piece(to, lane), others: &others, sums: &mut found });
+                    g.push(piece(to, lane));
+                    others.extend(entering.iter().map(|(_, edge)| self.state_piece(edge.from, task, from, lane)));
                 }
+                dispatch(PieceDots { g: &g, others: &others, sums: &mut *bypassed });
             }
-            bypassed.copy_from_slice(&found[1..]);
         }
         sums
     }
@@ -474,18 +474,18 @@ impl Pass<'_> {
                 for (channel, images) in whole.chunks_mut(LANES * size).enumerate() {
                     let mut images: Vec<&mut [f32]> =
                         images.chunks_mut(size).take(task.live).map(|p| &mut p[..own]).collect();
-                    for (lane, out) in images.iter_mut().enumerate() {
-                        sources.clear();
+                    sources.clear();
+                    for lane in 0..task.live {
                         sources.push((plan.node_piece(self.gradient, node, &task, channel, lane), 1.0));
                         if channel >= c {
                             let to = bypassed[channel - c].1;
-                            let piece = |(e, edge): &(usize, Edge)| {
+                            let of = |(e, edge): &(usize, Edge)| {
                                 (self.piece(nodes, edge.to, &task, to, lane), plan.beta[*e])
                             };
-                            sources.extend(plan.leaving(state).iter().map(piece));
+                            sources.extend(plan.leaving(state).iter().map(of));
                         }
-                        dispatch(Blend { sources: &sources, constant: 0.0, out, add: false, mask: &WHOLE });
                     }
+                    dispatch(Blends { sources: &sources, outs: &mut images, add: false });
                     if channel < c {
                         unpack(&d[channel * plane.chunk()..][..plane.owned(task.strip)], &mut images, true);
                     }
@@ -550,22 +550,27 @@ impl Pass<'_> {
         let (plan, node) = (&self.plan, self.plan.split.node);
         let edges = plan.leaving(state);
         let own = node.own(task.strip).len() * node.width;
-        let mut line = spare::any(if plan.halves() { own } else { 0 });
+        let mut lines = spare::any(if plan.halves() { own * task.live } else { 0 });
+        let mut sources = Vec::new();
         for (from, to) in plan.bypassed() {
+            sources.clear();
             for lane in 0..task.live {
-                let sources: Vec<_> =
-                    edges.iter().map(|(e, edge)| (self.piece(nodes, edge.to, task, to, lane), plan.beta[*e])).collect();
-                let out = &mut *cut[from * task.live + lane];
-                if !plan.halves() {
-                    dispatch(Blend { sources: &sources, constant: 0.0, out, add, mask: &WHOLE });
-                    continue;
-                }
-                dispatch(Blend { sources: &sources, constant: 0.0, out: &mut line, add: false, mask: &WHOLE });
+                let of = |(e, edge): &(usize, Edge)| (self.piece(nodes, edge.to, task, to, lane), plan.beta[*e]);
+                sources.extend(edges.iter().map(of));
+            }
+            let outs = &mut cut[from * task.live..][..task.live];
+            if !plan.halves() {
+                dispatch(Blends { sources: &sources, outs, add });
+                continue;
+            }
+            let mut halves: Vec<&mut [f32]> = lines.chunks_mut(own).collect();
+            dispatch(Blends { sources: &sources, outs: &mut halves, add: false });
+            for (lane, (out, half)) in outs.iter_mut().zip(halves).enumerate() {
                 if !add {
                     out.fill(0.0);
                 }
                 let piece = plan.input_piece(self.inputs[state].values, task, from, lane);
-                bypass::halve_backward(piece, plan.split.input.width, &line, out);
+                bypass::halve_backward(piece, plan.split.input.width, half, out);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Depthwise and 1×1 convolution in one go, forward and backward, for one task: depthwise results never leave the cache, and
 //! the backward pass computes them again. Knows padded rows and tiles, not the cell.
 
-use crate::ops::mixed_cell::blend::Blend;
+use crate::ops::mixed_cell::blend::Linear;
 use crate::ops::mixed_cell::mix::{Mix, MixGradient, Place};
 use crate::ops::mixed_cell::spare::{self, Spare};
 use crate::ops::mixed_cell::split::{Field, Plane, Task, Tile, tiles};
@@ -207,7 +207,7 @@ impl<'a> Convolution<'a> {
     #[allow(clippy::too_many_arguments)] // what a convolution's gradient depends on
     pub fn backward(
         &self,
-        upstream: &Upstream<'_>,
+        upstream: &Upstream<'a>,
         source: Option<Rows<'_>>,
         task: &Task,
         plane: Plane,
@@ -229,15 +229,15 @@ impl<'a> Convolution<'a> {
         if source.is_some() {
             space.mix_sums[..outs * c * LANES].fill(0.0);
         }
+        let mut channels = Vec::with_capacity(outs);
         for tile in tiles(rows.clone(), plane, positions(c)) {
             let size = tile.positions() * LANES;
-            for o in 0..outs {
-                let [a, b, constant] = upstream.factors[self.outs.start + o];
-                let g = upstream.g.0.tile(task.block, upstream.g.1 + self.outs.start + o, &tile);
-                let z = upstream.z.0.tile(task.block, upstream.z.1 + self.outs.start + o, &tile);
-                let out = &mut space.before[o * size..][..size];
-                dispatch(Blend { sources: &[(g, a), (z, b)], constant, out, add: false, mask: &task.mask });
-            }
+            let tile_of = |field: &(Field<'a>, usize), o: usize| field.0.tile(task.block, field.1 + o, &tile);
+            channels.clear();
+            channels.extend(
+                self.outs.clone().map(|o| (tile_of(&upstream.g, o), tile_of(&upstream.z, o), upstream.factors[o])),
+            );
+            dispatch(Linear { channels: &channels, out: &mut space.before[..outs * size], mask: &task.mask });
             dispatch(Mix {
                 weights: self.matrix,
                 out_step: 1,
@@ -352,11 +352,17 @@ impl Workspace {
         // a tile is never larger than one and a half times what was asked for, or a short row
         let tile = channels * (positions(channels) * 2).max(plane.width.min(256)) * LANES;
         let padded = channels * (plane.rows + 2 * PAD).min(plane.height) * padded_row(plane.width);
-        let of = |length: usize| if backward { spare::zeros(length) } else { spare::zeros(0) };
+        let of = |length: usize| spare::any(if backward { length } else { 0 });
+        let mut padded = of(padded);
+        // rows keep their places, so that these columns are never written
+        for row in padded.chunks_mut(padded_row(plane.width)) {
+            row[..PAD * LANES].fill(0.0);
+            row[(PAD + plane.width) * LANES..].fill(0.0);
+        }
         Workspace {
             depthwise: spare::any(tile),
             before: of(tile),
-            padded: of(padded),
+            padded,
             tap_sums: of(channels * 25 * LANES),
             mix_sums: of(channels * channels * LANES),
             flipped: Vec::new(),

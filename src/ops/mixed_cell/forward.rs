@@ -2,7 +2,7 @@
 //! convolutions of all edges that leave a state; second convolutions of the separable ones; the sum that makes the next
 //! node. A batch norm is never carried out: its mean and scale go into whatever reads the tensor before it.
 
-use crate::ops::mixed_cell::blend::{Blend, Rectify, WHOLE};
+use crate::ops::mixed_cell::blend::{Blend, Blends, Rectify};
 use crate::ops::mixed_cell::bypass;
 use crate::ops::mixed_cell::convolution::{Convolution, PAD, Workspace, padded_row};
 use crate::ops::mixed_cell::interleave::{pack, unpack};
@@ -226,7 +226,7 @@ impl Rectified {
     pub fn new(channels: usize, plane: Plane) -> Rectified {
         let row_step = padded_row(plane.width);
         let channel_step = (plane.rows + 2 * PAD).min(plane.height) * row_step;
-        Rectified { values: spare::zeros(channels * channel_step), row_step, channel_step }
+        Rectified { values: spare::any(channels * channel_step), row_step, channel_step }
     }
 
     /// Fills rows around a task's own from channels `first..` of a field.
@@ -243,7 +243,7 @@ impl Rectified {
         let rows = plane.around(task.strip, halo);
         for channel in 0..channels {
             let (mean, scale) = norm(channel);
-            let start = channel * self.channel_step + PAD * LANES;
+            let start = channel * self.channel_step;
             let mut y = rows.start;
             while y < rows.end {
                 let next = ((y / plane.rows + 1) * plane.rows).min(rows.end);
@@ -255,6 +255,7 @@ impl Rectified {
                     scale,
                     out: &mut self.values[start + (y - rows.start) * self.row_step..],
                     row_step: self.row_step,
+                    pad: PAD,
                     mask: &task.mask,
                 });
                 y = next;
@@ -613,8 +614,8 @@ fn node_task(
     }
     let mut sources: Vec<(&[f32], f32)> = Vec::new();
     for (from, to) in plan.bypassed() {
+        sources.clear();
         for lane in 0..live {
-            sources.clear();
             for (e, edge) in entering {
                 let s = edge.from;
                 let source: &[f32] = if s >= cell.inputs {
@@ -626,9 +627,8 @@ fn node_task(
                 };
                 sources.push((source, plan.beta[*e]));
             }
-            let out = &mut *own[to * live + lane];
-            dispatch(Blend { sources: &sources, constant: 0.0, out, add: false, mask: &WHOLE });
         }
+        dispatch(Blends { sources: &sources, outs: &mut own[to * live..][..live], add: false });
     }
 }
 

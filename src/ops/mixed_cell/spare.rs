@@ -31,12 +31,6 @@ pub fn take(length: usize) -> Vec<f32> {
     values
 }
 
-pub fn zeros(length: usize) -> Spare {
-    let mut values = any(length);
-    values.fill(0.0);
-    values
-}
-
 /// Keeps an array for later.
 pub fn keep(values: Vec<f32>) {
     let mut spare = SPARE.lock().expect("no panic while locked");

@@ -98,46 +98,81 @@ impl Routine for Dots<'_> {
         let length = self.g.len();
         assert!(self.others.iter().all(|o| o.0.len() == length), "arrays of one length");
         assert_eq!(self.sums.len(), 1 + self.others.len(), "a sum per array");
-        let whole = length / LANES;
-        // SAFETY: vectors lie below `whole`, inside all slices of the asserted length; `dispatch` chose `V`.
+        let (total, sums) = self.sums.split_at_mut(1);
+        // SAFETY: the arrays are of one length; `dispatch` chose `V`.
         unsafe {
-            let mut from = 0;
-            while from < whole {
-                let end = whole.min(from + STRETCH);
-                let mut total = [V::splat(0.0); 2];
-                for at in from..end {
-                    total[at % 2] = total[at % 2].add(V::load(self.g.as_ptr().add(at * LANES)));
+            for from in (0..length).step_by(STRETCH * LANES) {
+                let size = (length - from).min(STRETCH * LANES);
+                let g = &self.g[from..from + size];
+                total[0] += stretch::<V>(g, g, 0.0)[0];
+                for (sum, (other, mean)) in sums.iter_mut().zip(self.others) {
+                    *sum += stretch::<V>(g, &other[from..from + size], *mean)[1];
                 }
-                self.sums[0] += f64::from(total[0].add(total[1]).sum());
-                for (i, (other, mean)) in self.others.iter().enumerate() {
-                    let mean = V::splat(*mean);
-                    let mut sums = [V::splat(0.0); 4];
-                    let mut at = from;
-                    while at + 4 <= end {
-                        for j in 0..4 {
-                            let g = V::load(self.g.as_ptr().add((at + j) * LANES));
-                            let d = V::load(other.as_ptr().add((at + j) * LANES)).sub(mean);
-                            sums[j] = g.fma(d, sums[j]);
-                        }
-                        at += 4;
-                    }
-                    while at < end {
-                        let g = V::load(self.g.as_ptr().add(at * LANES));
-                        sums[0] = g.fma(V::load(other.as_ptr().add(at * LANES)).sub(mean), sums[0]);
-                        at += 1;
-                    }
-                    self.sums[1 + i] += f64::from(sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum());
-                }
-                from = end;
-            }
-        }
-        for at in whole * LANES..length {
-            self.sums[0] += f64::from(self.g[at]);
-            for (i, (other, mean)) in self.others.iter().enumerate() {
-                self.sums[1 + i] += f64::from(self.g[at] * (other[at] - mean));
             }
         }
     }
+}
+
+/// Σ over pieces of g · other, for several others: many short arrays at one go.
+#[derive(Debug)]
+pub struct PieceDots<'a> {
+    pub g: &'a [&'a [f32]],
+    /// Those of the first piece, then those of the second, and so on.
+    pub others: &'a [&'a [f32]],
+    /// One per other of a piece; added to.
+    pub sums: &'a mut [f64],
+}
+
+impl Routine for PieceDots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let share = self.sums.len();
+        assert_eq!(self.others.len(), self.g.len() * share, "a sum per array");
+        for (g, others) in self.g.iter().zip(self.others.chunks(share)) {
+            for (sum, other) in self.sums.iter_mut().zip(others) {
+                assert_eq!(g.len(), other.len(), "arrays of one length");
+                for (g, other) in g.chunks(STRETCH * LANES).zip(other.chunks(STRETCH * LANES)) {
+                    // SAFETY: the arrays are of one length; `dispatch` chose `V`.
+                    *sum += unsafe { stretch::<V>(g, other, 0.0)[1] };
+                }
+            }
+        }
+    }
+}
+
+/// Σ g and Σ g · (other − mean) of arrays of one length, summed in f32.
+#[inline(always)]
+unsafe fn stretch<V: Vector>(g: &[f32], other: &[f32], mean: f32) -> [f64; 2] {
+    let whole = g.len() / LANES;
+    let (g_at, other_at) = (g.as_ptr(), other.as_ptr());
+    // SAFETY: vectors lie below `whole`, inside both slices.
+    let mut found = unsafe {
+        let mean = V::splat(mean);
+        let (mut sums, mut products) = ([V::splat(0.0); 4], [V::splat(0.0); 4]);
+        let mut at = 0;
+        while at + 4 <= whole {
+            for j in 0..4 {
+                let g = V::load(g_at.add((at + j) * LANES));
+                sums[j] = sums[j].add(g);
+                products[j] = g.fma(V::load(other_at.add((at + j) * LANES)).sub(mean), products[j]);
+            }
+            at += 4;
+        }
+        while at < whole {
+            let g = V::load(g_at.add(at * LANES));
+            sums[0] = sums[0].add(g);
+            products[0] = g.fma(V::load(other_at.add(at * LANES)).sub(mean), products[0]);
+            at += 1;
+        }
+        [sums, products].map(|v| f64::from(v[0].add(v[1]).add(v[2].add(v[3])).sum()))
+    };
+    for (g, other) in g.iter().zip(other).skip(whole * LANES) {
+        found[0] += f64::from(*g);
+        found[1] += f64::from(g * (other - mean));
+    }
+    found
 }
 
 /// Sets `gradient` to 0 where `z ≤ mean` (or either is NaN), and returns `Σ gradient` and `Σ gradient · (z − mean)` of what is left: ReLU
