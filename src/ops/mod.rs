@@ -3,15 +3,18 @@
 //! sums on one thread, gathers and copies are used: its split of these is at fixed places too (tests/it/training.rs).
 pub mod apply;
 pub mod batch_norm;
+pub mod concat;
 pub mod conv;
 pub mod dropout;
 pub mod global_pool;
 pub mod linear;
 pub mod loss;
 pub mod matmul;
+pub mod mixed_cell;
 pub mod operator;
 pub mod pool;
 pub mod relu;
+pub mod segment_softmax;
 pub mod simd;
 pub mod subsample;
 pub mod values;

@@ -1,10 +1,13 @@
 //! Story: every operator against its f64 reference, finite differences and PyTorch; one file per operator.
 mod batch_norm;
+mod concat;
 mod conv;
 mod dropout;
 mod global_pool;
 mod linear;
 mod loss;
+mod mixed_cell;
 mod program;
 mod relu;
+mod segment_softmax;
 mod subsample;
