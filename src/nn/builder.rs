@@ -81,6 +81,16 @@ impl Builder {
         channels: usize,
     ) -> Value {
         let inputs = values.iter().map(|v| Source::Value(v.at)).chain(parameters).collect();
+        self.step_of(op, inputs, channels)
+    }
+
+    /// Where the inputs of a step find a value.
+    pub fn source(&self, value: Value) -> Source {
+        Source::Value(value.at)
+    }
+
+    /// Appends an operator of any inputs; the result has `channels`.
+    pub fn step_of(&mut self, op: Arc<dyn Operator>, inputs: Vec<Source>, channels: usize) -> Value {
         self.steps.push(Step { op, inputs });
         Value { at: self.steps.len(), channels }
     }
@@ -99,9 +109,15 @@ impl Builder {
     }
 
     /// The network whose output is what the last step writes.
-    pub fn finish(mut self) -> Result<Network> {
-        let program = Arc::new(Program::new(std::mem::take(&mut self.steps), 2));
-        Ok(Network::new(program, self.parameters()?))
+    pub fn finish(self) -> Result<Network> {
+        let (program, parameters) = self.into_parts(2)?;
+        Ok(Network::new(program, parameters))
+    }
+
+    /// The program of so many inputs, whose output is what the last step writes, and its parameters and buffers.
+    pub fn into_parts(mut self, inputs: usize) -> Result<(Arc<dyn Operator>, ParameterSet)> {
+        let program = Arc::new(Program::new(std::mem::take(&mut self.steps), inputs));
+        Ok((program, self.parameters()?))
     }
 
     /// The parameters and buffers alone.

@@ -6,3 +6,4 @@ pub mod linear;
 pub mod network;
 pub mod parameters;
 pub mod program;
+pub mod supernet;

@@ -86,6 +86,24 @@ impl Program {
 }
 
 impl Source {
+    /// Slices of one flat input that follow each other, as one flat slice.
+    ///
+    /// Panics where they do not.
+    pub fn joined(parts: &[Source]) -> Source {
+        let mut all: Option<(usize, Range<usize>)> = None;
+        for part in parts {
+            let Source::Slice { input, range, .. } = part else { panic!("slices were expected, found {part:?}") };
+            let start = match &all {
+                Some((of, so_far)) if of == input && so_far.end == range.start => so_far.start,
+                None => range.start,
+                _ => panic!("{part:?} does not follow {all:?}"),
+            };
+            all = Some((*input, start..range.end));
+        }
+        let (input, range) = all.expect("one slice or more");
+        Source::Slice { input, dims: vec![range.len()], range }
+    }
+
     fn dims<'a>(&'a self, values: &'a [Vec<usize>]) -> &'a [usize] {
         match self {
             Source::Value(value) => &values[*value],

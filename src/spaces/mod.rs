@@ -1,5 +1,6 @@
 //! The table of search spaces. Nobody but the catalog and tests reads it.
 pub mod contract;
+pub mod darts;
 pub mod wrn;
 
 use crate::spaces::contract::entry::SpaceEntry;

@@ -91,6 +91,11 @@ impl MixedCell {
         wiring::parameters(self, channels / self.factor, one_d)
     }
 
+    /// Batch norms whose statistics `Definition::statistics` lists.
+    pub fn norms(&self) -> usize {
+        wiring::normed(self)
+    }
+
     /// Length of θ: weights, α, β.
     pub fn theta(&self, channels: usize, one_d: bool) -> usize {
         wiring::weights(self, channels / self.factor, one_d) + 9 * wiring::edges(self).len()
