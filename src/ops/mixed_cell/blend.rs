@@ -53,17 +53,33 @@ unsafe fn blend<V: Vector>(sources: &[(&[f32], f32)], constant: f32, out: &mut [
     let length = out.len();
     assert!(sources.iter().all(|s| s.0.len() == length), "sources as long as the output");
     let whole = length / LANES * LANES;
-    // SAFETY: vectors lie below `whole`, inside all slices of the asserted length; `dispatch` chose `V`.
+    // SAFETY: vectors lie below `whole`, inside all slices of the asserted length, and inside `sums`; `dispatch` chose `V`.
     unsafe {
         let mask = V::load(mask.as_ptr());
-        let mut at = 0;
-        while at + 8 * LANES <= whole {
-            vectors::<V, 8>(sources, constant, out.as_mut_ptr().add(at), at, add, mask);
-            at += 8 * LANES;
-        }
-        while at < whole {
-            vectors::<V, 1>(sources, constant, out.as_mut_ptr().add(at), at, add, mask);
-            at += LANES;
+        if sources.len() <= 4 {
+            for at in (0..whole).step_by(LANES) {
+                let sum = weighted::<V>(sources, at, V::splat(constant)).and(mask);
+                let out = out.as_mut_ptr().add(at);
+                if add { sum.add(V::load(out)).store(out) } else { sum.store(out) }
+            }
+        } else {
+            // Many arrays at once are too many streams for the prefetcher, and they tend to share the same cache sets: a
+            // stretch of a few arrays at a time, sums wait in the first-level cache.
+            let mut sums = [0f32; STRETCH];
+            for from in (0..whole).step_by(STRETCH) {
+                let size = STRETCH.min(whole - from);
+                for (i, few) in sources.chunks(4).enumerate() {
+                    for at in (0..size).step_by(LANES) {
+                        let sum = sums.as_mut_ptr().add(at);
+                        let start = if i == 0 { V::splat(constant) } else { V::load(sum) };
+                        weighted::<V>(few, from + at, start).store(sum);
+                    }
+                }
+                for at in (0..size).step_by(LANES) {
+                    let (sum, out) = (V::load(sums.as_ptr().add(at)).and(mask), out.as_mut_ptr().add(from + at));
+                    if add { sum.add(V::load(out)).store(out) } else { sum.store(out) }
+                }
+            }
         }
     }
     for at in whole..length {
@@ -75,30 +91,17 @@ unsafe fn blend<V: Vector>(sources: &[(&[f32], f32)], constant: f32, out: &mut [
     }
 }
 
-/// X vectors from `at` on.
+/// Values of one array at a time where there are many.
+const STRETCH: usize = 1024;
+
 #[inline(always)]
-unsafe fn vectors<V: Vector, const X: usize>(
-    sources: &[(&[f32], f32)],
-    constant: f32,
-    out: *mut f32,
-    at: usize,
-    add: bool,
-    mask: V,
-) {
-    unsafe {
-        let mut sums = [V::splat(constant); X];
-        for (source, factor) in sources {
-            let (source, factor) = (source.as_ptr().add(at), V::splat(*factor));
-            for i in 0..X {
-                sums[i] = V::load(source.add(i * LANES)).fma(factor, sums[i]);
-            }
-        }
-        for i in 0..X {
-            let out = out.add(i * LANES);
-            let sum = sums[i].and(mask);
-            if add { sum.add(V::load(out)).store(out) } else { sum.store(out) }
-        }
+unsafe fn weighted<V: Vector>(sources: &[(&[f32], f32)], at: usize, start: V) -> V {
+    let mut sum = start;
+    for (source, factor) in sources {
+        // SAFETY: the caller stays inside the sources.
+        sum = unsafe { V::load(source.as_ptr().add(at)).fma(V::splat(*factor), sum) };
     }
+    sum
 }
 
 /// `out[channel] = a·g + b·z + c` of each channel, 0 outside `mask`.
