@@ -1,3 +1,7 @@
 //! Story: every operator against its f64 reference, finite differences and PyTorch; one file per operator.
+mod add;
+mod average_pool;
 mod batch_norm;
+mod global_pool;
+mod max_pool;
 mod relu;
