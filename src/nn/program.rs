@@ -139,7 +139,9 @@ impl Definition for Program {
     }
 
     fn statistics(&self, inputs: &[&[usize]]) -> usize {
-        let Ok(dims) = self.dims(inputs) else { return 0 };
+        let Ok(dims) = self.dims(inputs) else {
+            return 0; // dimensions that do not fit have no statistics
+        };
         let of = |step: &Step| step.op.statistics(&step.inputs.iter().map(|s| s.dims(&dims)).collect::<Vec<_>>());
         self.steps.iter().map(of).sum()
     }

@@ -1,5 +1,6 @@
 //! Depthwise kernels over eight images at once: correlation of planes with small kernels, and the gradient of the kernels.
 //! A tap of any offset, stride or dilation is a whole vector. Knows no layer; callers provide zeros beside the rows.
+#![allow(clippy::absurd_extreme_comparisons, clippy::manual_is_multiple_of)] // constants of each instance, some of them 0
 
 use crate::ops::simd::{LANES, Routine, Vector};
 use std::ops::Range;
