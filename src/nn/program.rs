@@ -55,7 +55,9 @@ impl Program {
             }
             // gradients of slices are handed out front to back
             let of_flat = |flat: usize| step.inputs.iter().filter_map(move |s| s.slice(flat));
-            assert!((1..inputs).all(|f| of_flat(f).zip(of_flat(f).skip(1)).all(|(a, b)| a.end <= b.start)));
+            let ordered = |flat: usize| of_flat(flat).zip(of_flat(flat).skip(1)).all(|(a, b)| a.end <= b.start);
+            let all_ordered = (1..inputs).all(ordered);
+            assert!(all_ordered, "step {at} reads slices out of order");
         }
         Program { steps, inputs, last_read, kept }
     }
