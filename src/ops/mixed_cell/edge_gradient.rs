@@ -12,12 +12,15 @@ use crate::ops::mixed_cell::sums::Gate;
 use crate::ops::mixed_cell::wiring::{self, Edge, SKIP};
 use crate::ops::simd::{LANES, dispatch};
 
+/// Second convolutions of the separable primitives on all edges that leave a state. Writes the gradient behind the first
+/// batch norm to `out`, [edge][2][c] channels; returns gradients of weights and, for each of these channels, Σ gradient and
+/// Σ gradient·(z − mean).
 pub fn second_task(
     pass: &Pass<'_>,
     nodes: &[Option<Node>],
     state: usize,
     task: &Task,
-    out: &mut [f32],
+    mut out: &mut [f32],
 ) -> (Vec<f64>, Vec<[f64; 2]>) {
     let (plan, c, plane) = (&pass.plan, pass.plan.shape.part, pass.plan.split.node);
     let (edges, firsts) = (plan.leaving(state), plan.firsts(state));
@@ -28,7 +31,6 @@ pub fn second_task(
     let mut rectified = pass.weights.then(|| Rectified::new(c, plane));
     let (owned, chunk) = (plane.owned(task.strip), plane.chunk());
     let mut rest = weights.as_mut_slice();
-    let mut out = out;
     for (k, (e, edge)) in edges.iter().enumerate() {
         let (own_weights, after) = std::mem::take(&mut rest).split_at_mut(plan.edge_weights(*e).len());
         rest = after;

@@ -11,6 +11,8 @@
 //! beyond the border. The bypass of a stride-2 edge is a 2×2 max-pool that keeps a ragged last row and column.
 
 mod backward;
+#[cfg(test)]
+mod bits;
 mod blend;
 mod bypass;
 mod convolution;

@@ -7,13 +7,14 @@ use crate::ops::mixed_cell::wiring::Edge;
 use crate::ops::operator::View;
 use crate::ops::simd::LANES;
 
-/// What the passes share.
+/// One backward pass.
 pub struct Pass<'a> {
     pub plan: Plan<'a>,
     pub inputs: &'a [View<'a, f32>],
     pub output: &'a [f32],
     pub gradient: &'a [f32],
     pub t: Tensors<&'a [f32]>,
+    /// Whether the gradients of the weights, and of α and β, are asked for.
     pub weights: bool,
     pub architecture: bool,
 }
@@ -58,6 +59,7 @@ impl Pass<'_> {
         self.whole_piece(&whole[index * self.whole_size()..], task, channel, lane)
     }
 
+    /// The same in a task's chunk of `Node::whole`.
     pub fn whole_piece<'p>(&self, whole: &'p [f32], task: &Task, channel: usize, lane: usize) -> &'p [f32] {
         let (plane, size) = (self.plan.split.node, self.plan.passed_size());
         &whole[(channel * LANES + lane) * size..][..plane.own(task.strip).len() * plane.width]
@@ -81,6 +83,7 @@ impl Pass<'_> {
         (shape.images * shape.out_height * shape.out_width) as f64
     }
 
+    /// Of the edge from a state into a node, by channel.
     pub fn factors<'n>(&self, node: &'n Node, state: usize, primitive: usize) -> &'n [[f32; 3]] {
         let c = self.plan.shape.part;
         &node.factors[(state * 8 + primitive) * c..][..c]
@@ -92,6 +95,7 @@ impl Pass<'_> {
     }
 }
 
+/// The node that an edge enters; its gradient is known when its states' turn comes.
 pub fn known<'n>(nodes: &'n [Option<Node>], edge: &Edge) -> &'n Node {
     nodes[edge.to].as_ref().expect("nodes come from behind")
 }
