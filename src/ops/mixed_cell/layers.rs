@@ -33,6 +33,12 @@ impl Planes {
             .map(move |i| (i / width / height / channels, i / width / height % channels, i / width % height, i % width))
     }
 
+    /// Places of one channel's values in all images.
+    fn of_channel(&self, c: usize) -> Vec<usize> {
+        let size = self.height * self.width;
+        (0..self.images).flat_map(|n| (n * self.channels + c) * size..(n * self.channels + c + 1) * size).collect()
+    }
+
     pub fn channels(&self, range: Range<usize>) -> Planes {
         let mut part = Planes::zeros(self.images, range.len(), self.height, self.width);
         for (n, c, y, x) in part.places() {
@@ -211,7 +217,8 @@ impl Context<'_> {
             let at = index * 2 * x.channels + c;
             return (running[at], running[at + x.channels]);
         }
-        let values = || x.places().filter(move |p| p.1 == c).map(|(n, c, y, col)| x.values[x.at(n, c, y, col)]);
+        let places = x.of_channel(c);
+        let values = || places.iter().map(|at| x.values[*at]);
         let count = values().count() as f64;
         let mean = values().sum::<f64>() / count;
         (mean, values().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count)
@@ -248,8 +255,7 @@ impl Context<'_> {
                         statistics[at + x.channels] = variance * count / (count - 1.0).max(1.0);
                     }
                     let scale = 1.0 / (variance + self.cell.eps).sqrt();
-                    for (n, _, row, col) in x.places().filter(|p| p.1 == c) {
-                        let at = x.at(n, c, row, col);
+                    for at in x.of_channel(c) {
                         y.values[at] = (x.values[at] - mean) * scale;
                     }
                 }
@@ -292,8 +298,7 @@ impl Context<'_> {
                 for c in 0..x.channels {
                     let (mean, variance) = self.moments(x, *index, c);
                     let scale = 1.0 / (variance + self.cell.eps).sqrt();
-                    let places: Vec<usize> =
-                        x.places().filter(|p| p.1 == c).map(|(n, c, row, col)| x.at(n, c, row, col)).collect();
+                    let places = x.of_channel(c);
                     let hat = |at: usize| (x.values[at] - mean) * scale;
                     let sum: f64 = places.iter().map(|at| g.values[*at]).sum();
                     let sum_hat: f64 = places.iter().map(|at| g.values[*at] * hat(*at)).sum();
