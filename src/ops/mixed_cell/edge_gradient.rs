@@ -1,7 +1,7 @@
 //! One task's part of a state's gradient: convolutions, pools and skips of all edges that leave it. Knows no phase.
 
 use crate::ops::mixed_cell::blend::Blend;
-use crate::ops::mixed_cell::convolution::{Into, PAD, Upstream, Workspace};
+use crate::ops::mixed_cell::convolution::{Destination, PAD, Upstream, Workspace};
 use crate::ops::mixed_cell::pass::{Node, Pass, known};
 use crate::ops::mixed_cell::plan::{FIRST, SECOND};
 use crate::ops::mixed_cell::pools::PoolsBackward;
@@ -47,7 +47,7 @@ pub fn second_task(
             let (own, after) = std::mem::take(&mut out).split_at_mut(c * chunk);
             out = after;
             for convolution in plan.convolution(*e, SECOND[j]) {
-                let into = Into { out: own, channel_step: chunk, plane, add: false };
+                let into = Destination { out: own, channel_step: chunk, plane, add: false };
                 convolution.backward(&upstream, source, task, plane, Some(into), own_weights, &mut space);
             }
             for (channel, own) in own.chunks_mut(chunk).enumerate() {
@@ -94,7 +94,7 @@ pub fn first_task(
             };
             let upstream = Upstream { g, z: (first, (k * firsts + j) * c), factors };
             for convolution in plan.convolution(*e, *index) {
-                let into = d.as_deref_mut().map(|out| Into {
+                let into = d.as_deref_mut().map(|out| Destination {
                     out,
                     channel_step: own_plane.chunk(),
                     plane: own_plane,
