@@ -56,7 +56,7 @@ pub struct Upstream<'a> {
 
 /// Where the gradient of a convolution's input goes: own rows, [channel][row][column][8], of the input's plane.
 #[derive(Debug)]
-pub struct Into<'a> {
+pub struct Destination<'a> {
     pub out: &'a mut [f32],
     pub channel_step: usize,
     pub plane: Plane,
@@ -211,7 +211,7 @@ impl<'a> Convolution<'a> {
         source: Option<Rows<'_>>,
         task: &Task,
         plane: Plane,
-        into: Option<Into<'_>>,
+        into: Option<Destination<'_>>,
         weights: &mut [f64],
         space: &mut Workspace,
     ) {
@@ -288,7 +288,7 @@ impl<'a> Convolution<'a> {
 
     /// The transposed depthwise convolution. Input positions of each parity (there is one where the stride is 1) are the
     /// correlation of the output's gradient with the taps that reach them, in reverse order.
-    fn spread(&self, gradient: Rows<'_>, into: Into<'_>, task: &Task, flipped: &mut Vec<f32>) {
+    fn spread(&self, gradient: Rows<'_>, into: Destination<'_>, task: &Task, flipped: &mut Vec<f32>) {
         let own = into.plane.own(task.strip);
         let (down, across) = (self.down(), self.across());
         for phase_y in 0..down.step {

@@ -11,13 +11,21 @@
 //! beyond the border. The bypass of a stride-2 edge is a 2×2 max-pool that keeps a ragged last row and column.
 
 mod backward;
+#[cfg(test)]
+mod bits;
 mod blend;
 mod bypass;
 mod convolution;
+mod edge_gradient;
 mod forward;
 mod interleave;
+mod layers;
 mod mix;
+mod node_sums;
+mod pass;
+mod plan;
 mod pools;
+mod rectified;
 mod reference;
 mod spare;
 mod split;

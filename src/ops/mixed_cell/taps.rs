@@ -171,7 +171,14 @@ macro_rules! each_input {
     ($o:ident, $body:block) => {
         each_input!(@ $o, $body; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22)
     };
-    (@ $o:ident, $body:block; $($n:literal)*) => { $( { const $o: usize = $n; $body } )* };
+    (@ $o:ident, $body:block; $($n:literal)*) => { $( { let $o: usize = $n; $body } )* };
+}
+
+/// Which of `count` outputs reads input `o` through a tap at `offset`.
+#[inline(always)]
+fn reached(o: usize, offset: usize, step: usize, count: usize) -> Option<usize> {
+    let at = o.checked_sub(offset)?;
+    (at.is_multiple_of(step) && at / step < count).then_some(at / step)
 }
 
 /// X outputs side by side. Every input vector is loaded once and goes to all outputs that it reaches; a tap's sum runs over
@@ -192,19 +199,12 @@ unsafe fn group<V: Vector, const X: usize, const T: usize, const STEP: usize, co
             for t in 0..T {
                 w[t] = V::splat(*kernel.add(t));
             }
-            each_input!(O, {
-                if O <= (X - 1) * STEP + (T - 1) * GAP {
-                    let mut reached = false;
+            each_input!(o, {
+                if (0..T).any(|t| reached(o, t * GAP, STEP, X).is_some()) {
+                    let v = V::load(row.add(o * LANES));
                     for t in 0..T {
-                        reached |= O >= t * GAP && (O - t * GAP) % STEP == 0 && (O - t * GAP) / STEP < X;
-                    }
-                    if reached {
-                        let v = V::load(row.add(O * LANES));
-                        for t in 0..T {
-                            if O >= t * GAP && (O - t * GAP) % STEP == 0 && (O - t * GAP) / STEP < X {
-                                let at = (O - t * GAP) / STEP;
-                                sums[at] = v.fma(w[t], sums[at]);
-                            }
+                        if let Some(at) = reached(o, t * GAP, STEP, X) {
+                            sums[at] = v.fma(w[t], sums[at]);
                         }
                     }
                 }
@@ -321,18 +321,12 @@ unsafe fn products<V: Vector, const T: usize, const STEP: usize, const GAP: usiz
             }
             for r in 0..R {
                 let row = row.add(r * gap + x * STEP * LANES);
-                each_input!(O, {
-                    if O <= (X - 1) * STEP + (T - 1) * GAP {
-                        let mut reached = false;
+                each_input!(o, {
+                    if (0..T).any(|t| reached(o, t * GAP, STEP, X).is_some()) {
+                        let v = V::load(row.add(o * LANES));
                         for t in 0..T {
-                            reached |= O >= t * GAP && (O - t * GAP) % STEP == 0 && (O - t * GAP) / STEP < X;
-                        }
-                        if reached {
-                            let v = V::load(row.add(O * LANES));
-                            for t in 0..T {
-                                if O >= t * GAP && (O - t * GAP) % STEP == 0 && (O - t * GAP) / STEP < X {
-                                    sums[r][t] = v.fma(four[(O - t * GAP) / STEP], sums[r][t]);
-                                }
+                            if let Some(at) = reached(o, t * GAP, STEP, X) {
+                                sums[r][t] = v.fma(four[at], sums[r][t]);
                             }
                         }
                     }

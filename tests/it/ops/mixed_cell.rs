@@ -54,10 +54,12 @@ fn tall_planes_of_few_images_are_cut_into_strips() {
 #[test]
 fn a_cell_agrees_with_its_reference_and_with_differences() {
     for reduction in [false, true] {
-        for (factor, state) in
-            [(4, [9, 8, 5, 6]), (1, [3, 2, 4, 5]), (2, [8, 4, 7, 4]), (4, [10, 8, 1, 11]), (1, [9, 1, 1, 8])]
-        {
-            check(case(MixedCell::cell(reduction, factor), state));
+        let states = [(4, [9, 8, 5, 6]), (2, [8, 4, 7, 4]), (1, [3, 2, 4, 5]), (4, [10, 8, 1, 11]), (1, [9, 1, 1, 8])];
+        for (i, (factor, state)) in states.into_iter().enumerate() {
+            let mut case = case(MixedCell::cell(reduction, factor), state);
+            // differences take a second each: enough of them without the two largest
+            case.step *= f64::from(u8::from(i > 1));
+            check(case);
         }
     }
 }
