@@ -34,15 +34,19 @@ struct Phase {
 impl Correlation<'_> {
     fn packed(&self, taps: &[usize]) -> Aligned {
         let sources = self.source.panels();
-        let mut packed = Aligned::zeros(self.target.panels() * sources * taps.len() * BLOCK);
+        let mut packed = Aligned::new(self.target.panels() * sources * taps.len() * BLOCK);
         if taps.is_empty() {
             return packed;
         }
         packed.get_mut().par_chunks_mut(sources * taps.len() * BLOCK).enumerate().for_each(|(q, panel)| {
             for (i, block) in panel.chunks_exact_mut(BLOCK).enumerate() {
                 let (p, tap) = (i / taps.len(), taps[i % taps.len()]);
-                for c in 0..self.source.of_panel(p) {
-                    for o in 0..self.target.of_panel(q) {
+                let (sources, targets) = (self.source.of_panel(p), self.target.of_panel(q));
+                if sources * targets < BLOCK {
+                    block.fill(0.0);
+                }
+                for c in 0..sources {
+                    for o in 0..targets {
                         block[c * LANES + o] = self.weights[self.order.at(q * LANES + o, p * LANES + c) + tap];
                     }
                 }

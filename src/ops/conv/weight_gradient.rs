@@ -36,7 +36,7 @@ impl WeightGradient {
         let (sources, targets) = (self.source.panels(), self.target.panels());
         let count = self.source.count * class.taps.len();
         // [pair of panels of targets][panel of sources, tap, source: a row][panel of the pair][target]
-        let mut sums = Aligned::zeros(targets * count * LANES);
+        let mut sums = Aligned::new(targets * count * LANES);
         let blocks = blocks(self.target.plane, POSITIONS);
         let area = |w: &Window| w.rows * w.columns * LANES;
         let windows: Vec<Window> = blocks.iter().map(|block| self.axes.window(block)).collect();
@@ -46,7 +46,7 @@ impl WeightGradient {
         let g_panel = blocks.iter().map(|b| b[0].len() * b[1].len() * LANES).max().unwrap_or(0);
         let (per_block, all_blocks) = (sources * x_panel + targets * g_panel, self.images * blocks.len());
         let per_round = (ROUND / per_block.max(1)).clamp(1, all_blocks.max(1));
-        let mut memory = Aligned::zeros(per_round * per_block);
+        let mut memory = Aligned::new(per_round * per_block);
         for first in (0..all_blocks).step_by(per_round) {
             let many = per_round.min(all_blocks - first);
             memory.get_mut().par_chunks_mut(per_block).take(many).enumerate().for_each(|(i, memory)| {
@@ -84,6 +84,7 @@ impl WeightGradient {
                         g_panel,
                         panels,
                         sums,
+                        add: first + i > 0,
                     });
                 }
             });
