@@ -121,6 +121,12 @@ impl Axes {
         Offsets { x_at, taps: class.shifts.iter().map(tap).collect(), y_at }
     }
 
+    /// A block as a window of its own plane.
+    pub fn itself(block: &Block) -> Window {
+        let [row, column] = [0, 1].map(|a| block[a].start as isize);
+        Window { row, column, rows: block[0].len(), columns: block[1].len() }
+    }
+
     /// Sources between neighbouring targets of a class, vertically and horizontally.
     pub fn steps(&self) -> [usize; 2] {
         [self.axes[0].step, self.axes[1].step]

@@ -11,10 +11,10 @@ use std::ops::Range;
 /// Values of a block of weights: eight sources × eight targets.
 pub const BLOCK: usize = LANES * LANES;
 
-/// Groups of six and of nearly equal size: 7 are 4 + 3, since few accumulators do not hide the latency.
+/// Groups of at most `most` and of nearly equal size: of 7 by sixes 4 + 3, since few accumulators do not hide the latency.
 #[inline(always)]
-fn sixes(n: usize) -> impl Iterator<Item = Range<usize>> {
-    let groups = n.div_ceil(6);
+pub fn groups(n: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let groups = n.div_ceil(most);
     (0..groups).map(move |group| group * n / groups..(group + 1) * n / groups)
 }
 
@@ -87,7 +87,7 @@ impl Sums<'_> {
 
     #[inline(always)]
     unsafe fn panels<V: Vector, const P: usize>(&mut self, panel: usize) {
-        for Range { start, end } in sixes(self.x_at.len()) {
+        for Range { start, end } in groups(self.x_at.len(), 6) {
             // SAFETY: the positions exist.
             unsafe {
                 match end - start {
@@ -207,7 +207,7 @@ impl Pairs<'_> {
 
     #[inline(always)]
     unsafe fn all<V: Vector, const P: usize>(&mut self) {
-        for Range { start, end } in sixes(self.rows.len()) {
+        for Range { start, end } in groups(self.rows.len(), 6) {
             // SAFETY: these exist.
             unsafe {
                 match end - start {

@@ -4,7 +4,7 @@
 //! every task adds the products of its own pairs of channels, block by block. So each sum has one order, whatever the number
 //! of threads, and there are no partial sums to keep.
 
-use crate::ops::conv::axes::{Axes, Block, Channels, Order, blocks};
+use crate::ops::conv::axes::{Axes, Channels, Order, blocks};
 use crate::ops::conv::memory::{Aligned, Places};
 use crate::ops::conv::panels::{Window, gather};
 use crate::ops::conv::products::Pairs;
@@ -58,7 +58,7 @@ impl WeightGradient {
                 }
                 for (q, panel) in g_memory.chunks_exact_mut(g_panel).enumerate() {
                     let from = &g[self.target.at(image, q)..];
-                    gather(from, self.target.plane, self.target.of_panel(q), itself(&blocks[block]), panel);
+                    gather(from, self.target.plane, self.target.of_panel(q), Axes::itself(&blocks[block]), panel);
                 }
             });
             let (memory, all) = (memory.get(), Places::new(sums.get_mut()));
@@ -118,10 +118,4 @@ impl WeightGradient {
             }
         }
     }
-}
-
-/// A block as a window of its own plane.
-fn itself(block: &Block) -> Window {
-    let [row, column] = [0, 1].map(|a| block[a].start as isize);
-    Window { row, column, rows: block[0].len(), columns: block[1].len() }
 }
