@@ -1,7 +1,7 @@
 //! Convolution of every channel by itself (as many groups as inputs and outputs). A vector holds one pixel of eight channels,
 //! so that strides and dilations cost nothing. Knows no other groups.
 
-use crate::ops::conv::axes::{Axes, Block, Channels, Class, blocks};
+use crate::ops::conv::axes::{Axes, Channels, Class, Piece, blocks};
 use crate::ops::conv::memory::{Places, with_scratch};
 use crate::ops::conv::panels::{Onto, gather, scatter};
 use crate::ops::conv::products::groups;
@@ -38,11 +38,11 @@ impl Depthwise {
                 to[(1 + tap) * LANES] = weights[c * self.taps + tap];
             }
         }
-        let out = Places::new(out);
+        let (out, pieces) = (Places::new(out), self.axes.pieces(&classes, &blocks));
         (0..self.images * panels * blocks.len()).into_par_iter().for_each(|task| {
             let (block, p, image) = (task % blocks.len(), task / blocks.len() % panels, task / blocks.len() / panels);
             let packed = &packed[p * per_panel..(p + 1) * per_panel];
-            self.block(image, p, &blocks[block], &classes, packed, x, out, onto);
+            self.block(image, p, &pieces[block], &classes, packed, x, out, onto);
         });
     }
 
@@ -51,7 +51,7 @@ impl Depthwise {
         &self,
         image: usize,
         p: usize,
-        block: &Block,
+        piece: &Piece,
         classes: &[Class],
         weights: &[f32],
         x: &[f32],
@@ -59,12 +59,11 @@ impl Depthwise {
         onto: Onto<'_>,
     ) {
         let (source, target) = (&self.source, &self.target);
-        let window = self.axes.window(block);
+        let Piece { block, window, offsets } = piece;
         let positions = block[0].len() * block[1].len();
         with_scratch([window.rows * window.columns * LANES, positions * LANES], |[values, y]| {
-            gather(&x[source.at(image, p)..], source.plane, source.of_panel(p), window, values);
-            for class in classes {
-                let at = self.axes.offsets(class, block);
+            gather(&x[source.at(image, p)..], source.plane, source.of_panel(p), *window, values);
+            for (class, at) in classes.iter().zip(offsets) {
                 let reads: Vec<(usize, usize)> = at.taps.iter().copied().zip(class.taps.iter().copied()).collect();
                 dispatch(Sums { x: values, x_at: &at.x_at, reads: &reads, weights, y, y_at: &at.y_at });
             }
@@ -82,13 +81,14 @@ impl Depthwise {
     pub fn weight_gradient(&self, x: &[f32], g: &[f32], sink: &mut Sink<'_, f32>) {
         let class = self.axes.classes().remove(0); // without a period there is one
         let (blocks, panels, len) = (blocks(self.target.plane, POSITIONS), self.target.panels(), self.taps * LANES);
+        let pieces = self.axes.pieces(std::slice::from_ref(&class), &blocks);
         let parts = PARTS.min(self.images.max(1));
         let mut sums = vec![0.0; parts * panels * len];
         sums.par_chunks_mut(len).enumerate().for_each(|(task, sums)| {
             let (part, p) = (task / panels, task % panels);
             for image in part * self.images / parts..(part + 1) * self.images / parts {
-                for block in &blocks {
-                    self.pairs(image, p, block, &class, x, g, sums);
+                for piece in &pieces {
+                    self.pairs(image, p, piece, x, g, sums);
                 }
             }
         });
@@ -100,10 +100,9 @@ impl Depthwise {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn pairs(&self, image: usize, p: usize, block: &Block, class: &Class, x: &[f32], g: &[f32], sums: &mut [f32]) {
+    fn pairs(&self, image: usize, p: usize, piece: &Piece, x: &[f32], g: &[f32], sums: &mut [f32]) {
         let (source, target) = (&self.source, &self.target);
-        let (window, own) = (self.axes.window(block), Axes::itself(block));
+        let (window, own) = (piece.window, Axes::itself(&piece.block));
         let lengths = [&window, &own].map(|w| w.rows * w.columns * LANES);
         with_scratch(lengths, |[x_values, g_values]| {
             gather(&x[source.at(image, p)..], source.plane, source.of_panel(p), window, x_values);
@@ -111,7 +110,7 @@ impl Depthwise {
             let steps = self.axes.steps();
             dispatch(Pairs {
                 x: x_values,
-                reads: &self.axes.offsets(class, block).taps,
+                reads: &piece.offsets[0].taps,
                 x_line: steps[0] * window.columns * LANES,
                 x_step: steps[1] * LANES,
                 lines: own.rows,
