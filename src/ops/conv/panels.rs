@@ -134,7 +134,7 @@ unsafe fn interleave_avx(from: *const f32, pitch: usize, planes: usize, len: usi
     for i in (0..len - LANES + 1).step_by(LANES) {
         block(i);
     }
-    if len % LANES != 0 {
+    if !len.is_multiple_of(LANES) {
         block(len - LANES); // some of it for the second time
     }
 }
