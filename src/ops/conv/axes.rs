@@ -75,6 +75,14 @@ pub struct Offsets {
     pub y_at: Vec<usize>,
 }
 
+/// A block with what it reads and, per class, where.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub block: Block,
+    pub window: Window,
+    pub offsets: Vec<Offsets>,
+}
+
 /// Rows and columns of targets.
 pub type Block = [Range<usize>; 2];
 
@@ -96,12 +104,12 @@ impl Axes {
     }
 
     /// What the targets of a block read, at least one of them.
-    pub fn window(&self, block: &Block) -> Window {
+    fn window(&self, block: &Block) -> Window {
         let [(row, rows), (column, columns)] = [0, 1].map(|a| self.axes[a].window(&block[a]));
         Window { row, column, rows, columns }
     }
 
-    pub fn offsets(&self, class: &Class, block: &Block) -> Offsets {
+    fn offsets(&self, class: &Class, block: &Block) -> Offsets {
         let pitch = self.window(block).columns;
         let targets = |a: usize| {
             let (axis, of, first) = (&self.axes[a], class.of[a], block[a].start);
@@ -119,6 +127,22 @@ impl Axes {
         let tap =
             |[down, right]: &[isize; 2]| ((down - least[0]) as usize * pitch + (right - least[1]) as usize) * LANES;
         Offsets { x_at, taps: class.shifts.iter().map(tap).collect(), y_at }
+    }
+
+    /// What is the same for a block of every image.
+    pub fn pieces(&self, classes: &[Class], blocks: &[Block]) -> Vec<Piece> {
+        let piece = |block: &Block| Piece {
+            block: block.clone(),
+            window: self.window(block),
+            offsets: classes.iter().map(|class| self.offsets(class, block)).collect(),
+        };
+        blocks.iter().map(piece).collect()
+    }
+
+    /// A block as a window of its own plane.
+    pub fn itself(block: &Block) -> Window {
+        let [row, column] = [0, 1].map(|a| block[a].start as isize);
+        Window { row, column, rows: block[0].len(), columns: block[1].len() }
     }
 
     /// Sources between neighbouring targets of a class, vertically and horizontally.

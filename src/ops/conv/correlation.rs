@@ -1,7 +1,7 @@
 //! Dense convolution by direct sums, for the output and for the gradient of the input alike. Knows neither which of the two
 //! it does nor Winograd's way.
 
-use crate::ops::conv::axes::{Axes, Block, Channels, Class, Order, blocks};
+use crate::ops::conv::axes::{Axes, Channels, Offsets, Order, Piece, blocks};
 use crate::ops::conv::memory::{Aligned, Places, with_scratch};
 use crate::ops::conv::panels::{Onto, gather, scatter};
 use crate::ops::conv::products::{BLOCK, Sums};
@@ -25,24 +25,23 @@ pub struct Correlation<'a> {
     pub bias: Option<&'a [f32]>,
 }
 
-/// A class of targets with its weights: [panel of targets][panel of sources][tap][source][target].
-struct Phase {
-    class: Class,
-    weights: Aligned,
-}
-
 impl Correlation<'_> {
+    /// Weights as [panel of targets][panel of sources][tap][source][target].
     fn packed(&self, taps: &[usize]) -> Aligned {
         let sources = self.source.panels();
-        let mut packed = Aligned::zeros(self.target.panels() * sources * taps.len() * BLOCK);
+        let mut packed = Aligned::new(self.target.panels() * sources * taps.len() * BLOCK);
         if taps.is_empty() {
             return packed;
         }
         packed.get_mut().par_chunks_mut(sources * taps.len() * BLOCK).enumerate().for_each(|(q, panel)| {
             for (i, block) in panel.chunks_exact_mut(BLOCK).enumerate() {
                 let (p, tap) = (i / taps.len(), taps[i % taps.len()]);
-                for c in 0..self.source.of_panel(p) {
-                    for o in 0..self.target.of_panel(q) {
+                let (sources, targets) = (self.source.of_panel(p), self.target.of_panel(q));
+                if sources * targets < BLOCK {
+                    block.fill(0.0);
+                }
+                for c in 0..sources {
+                    for o in 0..targets {
                         block[c * LANES + o] = self.weights[self.order.at(q * LANES + o, p * LANES + c) + tap];
                     }
                 }
@@ -53,16 +52,17 @@ impl Correlation<'_> {
 
     /// Computes all targets.
     pub fn run(&self, x: &[f32], out: &mut [f32], onto: Onto<'_>) {
-        let phase = |class: Class| Phase { weights: self.packed(&class.taps), class };
-        let phases: Vec<Phase> = self.axes.classes().into_iter().map(phase).collect();
+        let classes = self.axes.classes();
+        let weights: Vec<Aligned> = classes.iter().map(|class| self.packed(&class.taps)).collect();
         let mut start = vec![0.0; self.target.panels() * LANES];
         if let Some(bias) = self.bias {
             start[..bias.len()].copy_from_slice(bias);
         }
-        let (blocks, out) = (blocks(self.target.plane, POSITIONS), Places::new(out));
-        (0..self.images * blocks.len()).into_par_iter().for_each(|task| {
-            let (image, block) = (task / blocks.len(), &blocks[task % blocks.len()]);
-            self.block(image, block, &phases, &start, x, out, onto);
+        let pieces = self.axes.pieces(&classes, &blocks(self.target.plane, POSITIONS));
+        let out = Places::new(out);
+        (0..self.images * pieces.len()).into_par_iter().for_each(|task| {
+            let (image, piece) = (task / pieces.len(), &pieces[task % pieces.len()]);
+            self.block(image, piece, &weights, &start, x, out, onto);
         });
     }
 
@@ -70,23 +70,23 @@ impl Correlation<'_> {
     fn block(
         &self,
         image: usize,
-        block: &Block,
-        phases: &[Phase],
+        piece: &Piece,
+        weights: &[Aligned],
         start: &[f32],
         x: &[f32],
         out: Places<'_>,
         onto: Onto<'_>,
     ) {
         let (source, target) = (&self.source, &self.target);
-        let window = self.axes.window(block);
+        let Piece { block, window, offsets } = piece;
         let positions = block[0].len() * block[1].len();
         let (x_panel, y_panel) = (window.rows * window.columns * LANES, positions * LANES);
         with_scratch([source.panels() * x_panel, target.panels() * y_panel], |[panels, y]| {
             for (p, panel) in panels.chunks_exact_mut(x_panel).take(source.panels()).enumerate() {
-                gather(&x[source.at(image, p)..], source.plane, source.of_panel(p), window, panel);
+                gather(&x[source.at(image, p)..], source.plane, source.of_panel(p), *window, panel);
             }
-            for phase in phases {
-                self.sums(phase, block, x_panel, panels, y, start);
+            for (weights, at) in weights.iter().zip(offsets) {
+                self.sums(weights.get(), at, x_panel, panels, y, y_panel, start);
             }
             // whole rows follow each other in the plane
             let lines = if block[1].len() == target.plane[1] { 1 } else { block[0].len() };
@@ -102,8 +102,17 @@ impl Correlation<'_> {
     }
 
     /// The sums of one class of targets, over all sources in a fixed order: panels by passes, taps within a panel.
-    fn sums(&self, phase: &Phase, block: &Block, x_panel: usize, x: &[f32], y: &mut [f32], start: &[f32]) {
-        let at = self.axes.offsets(&phase.class, block);
+    #[allow(clippy::too_many_arguments)]
+    fn sums(
+        &self,
+        weights: &[f32],
+        at: &Offsets,
+        x_panel: usize,
+        x: &[f32],
+        y: &mut [f32],
+        y_panel: usize,
+        start: &[f32],
+    ) {
         let (panels, taps) = (self.source.panels(), at.taps.len());
         let reads: Vec<usize> = (0..panels).flat_map(|p| at.taps.iter().map(move |tap| p * x_panel + tap)).collect();
         let (full, many) = (self.source.count / LANES, (DEPTH / LANES / taps.max(1)).max(1));
@@ -118,12 +127,12 @@ impl Correlation<'_> {
                 x_at: &at.x_at,
                 reads: &reads[pass.start * taps..pass.end * taps],
                 sources,
-                weights: &phase.weights.get()[pass.start * taps * BLOCK..],
+                weights: &weights[pass.start * taps * BLOCK..],
                 weights_panel: panels * taps * BLOCK,
                 panels: self.target.panels(),
                 y,
                 y_at: &at.y_at,
-                y_panel: block[0].len() * block[1].len() * LANES,
+                y_panel,
                 start: (i == 0).then_some(start),
             });
         }

@@ -2,6 +2,7 @@
 
 use crate::ops::conv::axes::{Axes, Axis, Channels, Order};
 use crate::ops::conv::correlation::Correlation;
+use crate::ops::conv::depthwise::Depthwise;
 use crate::ops::conv::panels::Onto;
 use crate::ops::conv::sizes::Sizes;
 use crate::ops::conv::weight_gradient::WeightGradient;
@@ -29,6 +30,20 @@ fn channels(s: &Sizes, group: usize) -> [Channels; 2] {
     ]
 }
 
+/// Every channel by itself.
+fn depthwise(s: &Sizes, backward: bool) -> Option<Depthwise> {
+    let every = Channels { channels: s.inputs, first: 0, count: s.inputs, plane: s.plane };
+    let (source, target) = (every, Channels { plane: s.out, ..every });
+    let (images, taps) = (s.images, s.taps());
+    (s.groups == s.inputs && s.groups == s.outputs && s.groups > 1).then(|| {
+        if backward {
+            Depthwise { images, source: target, target: source, axes: axes(s, Axis::backward), taps }
+        } else {
+            Depthwise { images, source, target, axes: axes(s, Axis::forward), taps }
+        }
+    })
+}
+
 /// Where weights lie with the outputs as targets.
 fn order(s: &Sizes, group: usize) -> Order {
     let [inputs, outputs] = s.group();
@@ -46,6 +61,10 @@ pub fn forward(s: &Sizes, x: &[f32], weights: &[f32], bias: Option<&[f32]>, resi
         let ([source, target], before) = (channels(s, 0), s.padding.map(|p| p[0] as isize));
         let order = order(s, 0);
         Convolution { images: s.images, source, target, before, weights, order, turned: false, bias }.run(x, out, onto);
+        return;
+    }
+    if let Some(depthwise) = depthwise(s, false) {
+        depthwise.run(x, weights, bias, out, onto);
         return;
     }
     for group in 0..s.groups {
@@ -67,6 +86,10 @@ pub fn input_gradient(s: &Sizes, weights: &[f32], g: &[f32], sink: &mut Sink<'_,
         );
         return;
     }
+    if let Some(depthwise) = depthwise(s, true) {
+        depthwise.run(g, weights, None, sink.values, onto(sink.add));
+        return;
+    }
     for group in 0..s.groups {
         let [target, source] = channels(s, group);
         let (axes, order) = (axes(s, Axis::backward), order(s, group).reversed());
@@ -83,6 +106,10 @@ pub fn weight_gradient(s: &Sizes, x: &[f32], g: &[f32], sink: &mut Sink<'_, f32>
         let ([source, target], before) = (channels(s, 0), s.padding.map(|p| p[0] as isize));
         winograd::weights::WeightGradient { images: s.images, source, target, before, order: order(s, 0) }
             .run(x, g, sink);
+        return;
+    }
+    if let Some(depthwise) = depthwise(s, false) {
+        depthwise.weight_gradient(x, g, sink);
         return;
     }
     for group in 0..s.groups {

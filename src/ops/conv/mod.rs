@@ -4,6 +4,7 @@
 mod axes;
 mod correlation;
 mod cpu;
+mod depthwise;
 mod memory;
 mod panels;
 mod products;

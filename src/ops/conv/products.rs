@@ -11,10 +11,10 @@ use std::ops::Range;
 /// Values of a block of weights: eight sources × eight targets.
 pub const BLOCK: usize = LANES * LANES;
 
-/// Groups of six and of nearly equal size: 7 are 4 + 3, since few accumulators do not hide the latency.
+/// Groups of at most `most` and of nearly equal size: of 7 by sixes 4 + 3, since few accumulators do not hide the latency.
 #[inline(always)]
-fn sixes(n: usize) -> impl Iterator<Item = Range<usize>> {
-    let groups = n.div_ceil(6);
+pub fn groups(n: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let groups = n.div_ceil(most);
     (0..groups).map(move |group| group * n / groups..(group + 1) * n / groups)
 }
 
@@ -87,7 +87,7 @@ impl Sums<'_> {
 
     #[inline(always)]
     unsafe fn panels<V: Vector, const P: usize>(&mut self, panel: usize) {
-        for Range { start, end } in sixes(self.x_at.len()) {
+        for Range { start, end } in groups(self.x_at.len(), 6) {
             // SAFETY: the positions exist.
             unsafe {
                 match end - start {
@@ -143,7 +143,8 @@ impl Routine for Sums<'_> {
 }
 
 /// For every row r, panel of targets q and target o of it, over positions in lines × columns:
-/// `sums[8·(panels·r + q) + o] += Σ x[rows[r] + x_line·line + x_step·column] · g[q·g_panel + 8·(columns·line + column) + o]`
+/// `sums[8·(panels·r + q) + o] = Σ x[rows[r] + x_line·line + x_step·column] · g[q·g_panel + 8·(columns·line + column) + o]`,
+/// added to what is there if `add`.
 pub struct Pairs<'a> {
     pub x: &'a [f32],
     /// One offset per pair of source and kernel position.
@@ -157,6 +158,7 @@ pub struct Pairs<'a> {
     /// 1 or 2.
     pub panels: usize,
     pub sums: &'a mut [f32],
+    pub add: bool,
 }
 
 impl Pairs<'_> {
@@ -172,8 +174,14 @@ impl Pairs<'_> {
         // SAFETY: `check` compared every place with the lengths; the caller gives rows that exist.
         unsafe {
             let to = self.sums.as_mut_ptr().add(first * P * LANES);
-            let mut sums: [[V; P]; R] =
-                std::array::from_fn(|r| std::array::from_fn(|p| V::load(to.add((r * P + p) * LANES))));
+            let mut sums = [[V::splat(0.0); P]; R];
+            if self.add {
+                for r in 0..R {
+                    for p in 0..P {
+                        sums[r][p] = V::load(to.add((r * P + p) * LANES));
+                    }
+                }
+            }
             let mut g = self.g.as_ptr();
             for line in 0..self.lines {
                 let x: [*const f32; R] =
@@ -199,7 +207,7 @@ impl Pairs<'_> {
 
     #[inline(always)]
     unsafe fn all<V: Vector, const P: usize>(&mut self) {
-        for Range { start, end } in sixes(self.rows.len()) {
+        for Range { start, end } in groups(self.rows.len(), 6) {
             // SAFETY: these exist.
             unsafe {
                 match end - start {

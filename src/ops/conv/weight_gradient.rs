@@ -4,9 +4,9 @@
 //! every task adds the products of its own pairs of channels, block by block. So each sum has one order, whatever the number
 //! of threads, and there are no partial sums to keep.
 
-use crate::ops::conv::axes::{Axes, Block, Channels, Order, blocks};
+use crate::ops::conv::axes::{Axes, Channels, Order, Piece, blocks};
 use crate::ops::conv::memory::{Aligned, Places};
-use crate::ops::conv::panels::{Window, gather};
+use crate::ops::conv::panels::gather;
 use crate::ops::conv::products::Pairs;
 use crate::ops::operator::Sink;
 use crate::ops::simd::{LANES, dispatch};
@@ -36,29 +36,26 @@ impl WeightGradient {
         let (sources, targets) = (self.source.panels(), self.target.panels());
         let count = self.source.count * class.taps.len();
         // [pair of panels of targets][panel of sources, tap, source: a row][panel of the pair][target]
-        let mut sums = Aligned::zeros(targets * count * LANES);
-        let blocks = blocks(self.target.plane, POSITIONS);
-        let area = |w: &Window| w.rows * w.columns * LANES;
-        let windows: Vec<Window> = blocks.iter().map(|block| self.axes.window(block)).collect();
-        let x_panel = windows.iter().map(area).max().unwrap_or(0);
-        let rows: Vec<Vec<usize>> =
-            blocks.iter().map(|b| self.rows(&self.axes.offsets(&class, b).taps, x_panel)).collect();
-        let g_panel = blocks.iter().map(|b| b[0].len() * b[1].len() * LANES).max().unwrap_or(0);
-        let (per_block, all_blocks) = (sources * x_panel + targets * g_panel, self.images * blocks.len());
+        let mut sums = Aligned::new(targets * count * LANES);
+        let pieces = self.axes.pieces(std::slice::from_ref(&class), &blocks(self.target.plane, POSITIONS));
+        let x_panel = pieces.iter().map(|p| p.window.rows * p.window.columns * LANES).max().unwrap_or(0);
+        let g_panel = pieces.iter().map(|p| p.block[0].len() * p.block[1].len() * LANES).max().unwrap_or(0);
+        let rows: Vec<Vec<usize>> = pieces.iter().map(|p| self.rows(&p.offsets[0].taps, x_panel)).collect();
+        let (per_block, all_blocks) = (sources * x_panel + targets * g_panel, self.images * pieces.len());
         let per_round = (ROUND / per_block.max(1)).clamp(1, all_blocks.max(1));
-        let mut memory = Aligned::zeros(per_round * per_block);
+        let mut memory = Aligned::new(per_round * per_block);
         for first in (0..all_blocks).step_by(per_round) {
             let many = per_round.min(all_blocks - first);
             memory.get_mut().par_chunks_mut(per_block).take(many).enumerate().for_each(|(i, memory)| {
-                let (image, block) = ((first + i) / blocks.len(), (first + i) % blocks.len());
+                let (image, piece) = ((first + i) / pieces.len(), &pieces[(first + i) % pieces.len()]);
                 let (x_memory, g_memory) = memory.split_at_mut(sources * x_panel);
                 for (p, panel) in x_memory.chunks_exact_mut(x_panel).enumerate() {
                     let from = &x[self.source.at(image, p)..];
-                    gather(from, self.source.plane, self.source.of_panel(p), windows[block], panel);
+                    gather(from, self.source.plane, self.source.of_panel(p), piece.window, panel);
                 }
                 for (q, panel) in g_memory.chunks_exact_mut(g_panel).enumerate() {
                     let from = &g[self.target.at(image, q)..];
-                    gather(from, self.target.plane, self.target.of_panel(q), itself(&blocks[block]), panel);
+                    gather(from, self.target.plane, self.target.of_panel(q), Axes::itself(&piece.block), panel);
                 }
             });
             let (memory, all) = (memory.get(), Places::new(sums.get_mut()));
@@ -70,20 +67,22 @@ impl WeightGradient {
                 // SAFETY: no other task has these targets and these rows.
                 let sums = unsafe { all.slice(at..at + share.len() * panels * LANES) };
                 for i in 0..many {
-                    let block = (first + i) % blocks.len();
+                    let at = (first + i) % pieces.len();
+                    let Piece { block, window, .. } = &pieces[at];
                     let memory = &memory[i * per_block..(i + 1) * per_block];
                     let steps = self.axes.steps();
                     dispatch(Pairs {
                         x: &memory[..sources * x_panel],
-                        rows: &rows[block][share.clone()],
-                        x_line: steps[0] * windows[block].columns * LANES,
+                        rows: &rows[at][share.clone()],
+                        x_line: steps[0] * window.columns * LANES,
                         x_step: steps[1] * LANES,
-                        lines: blocks[block][0].len(),
-                        columns: blocks[block][1].len(),
+                        lines: block[0].len(),
+                        columns: block[1].len(),
                         g: &memory[sources * x_panel + q * g_panel..],
                         g_panel,
                         panels,
                         sums,
+                        add: first + i > 0,
                     });
                 }
             });
@@ -117,10 +116,4 @@ impl WeightGradient {
             }
         }
     }
-}
-
-/// A block as a window of its own plane.
-fn itself(block: &Block) -> Window {
-    let [row, column] = [0, 1].map(|a| block[a].start as isize);
-    Window { row, column, rows: block[0].len(), columns: block[1].len() }
 }

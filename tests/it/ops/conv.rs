@@ -65,3 +65,22 @@ fn tiles_agree_with_the_reference_and_with_differences() {
         check(Case { tolerance: 4e-6, ..case(op, x, weight) });
     }
 }
+
+#[test]
+fn channels_by_themselves_agree_with_the_reference_and_with_differences() {
+    let each = |k: usize, stride: usize, dilation: usize, groups: usize| {
+        let padding = dilation * (k - 1) / 2;
+        Conv { dilation: [dilation; 2], groups, ..Conv::new([stride; 2], [padding; 2]) }
+    };
+    let series = Conv { padding: [[0, 0], [2, 2]], bias: true, ..each(5, 1, 1, 9) };
+    for (op, x, weight) in [
+        (each(3, 1, 1, 2), [2, 2, 5, 4], [2, 1, 3, 3]),
+        (each(5, 1, 2, 12), [1, 12, 11, 10], [12, 1, 5, 5]),
+        (each(3, 2, 1, 8), [3, 8, 8, 7], [8, 1, 3, 3]),
+        (each(5, 2, 2, 3), [9, 3, 7, 8], [3, 1, 5, 5]),
+        (Conv { residual: true, ..each(3, 1, 1, 17) }, [2, 17, 3, 40], [17, 1, 3, 3]),
+        (series, [2, 9, 1, 700], [9, 1, 1, 5]),
+    ] {
+        check(case(op, x, weight));
+    }
+}

@@ -70,7 +70,7 @@ impl Convolution<'_> {
     /// Weights as [panel of targets][part][panel of sources][source][target].
     fn transformed(&self) -> Aligned {
         let sources = self.source.panels();
-        let mut weights = Aligned::zeros(self.target.panels() * PARTS * sources * BLOCK);
+        let mut weights = Aligned::new(self.target.panels() * PARTS * sources * BLOCK);
         weights.get_mut().par_chunks_mut(PARTS * sources * BLOCK).enumerate().for_each(|(q, to)| {
             for c in 0..self.source.count {
                 let mut taps = [0.0; 9 * LANES];
@@ -81,6 +81,9 @@ impl Convolution<'_> {
                     }
                 }
                 dispatch(Kernel { taps: &taps, to: &mut to[c * LANES..], part: sources * BLOCK });
+            }
+            for part in to.chunks_exact_mut(sources * BLOCK) {
+                part[self.source.count * LANES..].fill(0.0); // sources that fill the last panel
             }
         });
         weights

@@ -105,7 +105,13 @@ unsafe fn kernel_gradient<V: Vector>(u: [V; IN]) -> [V; 3] {
 #[inline(always)]
 unsafe fn load<V: Vector, const N: usize>(from: *const f32, step: usize) -> [V; N] {
     // SAFETY: the caller vouches for these places.
-    std::array::from_fn(|i| unsafe { V::load(from.add(i * step)) })
+    unsafe {
+        let mut values = [V::splat(0.0); N];
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = V::load(from.add(i * step));
+        }
+        values
+    }
 }
 
 #[inline(always)]
@@ -158,8 +164,11 @@ impl Routine for Kernel<'_> {
         assert!(self.to.len() >= (PARTS - 1) * self.part + LANES);
         // SAFETY: nine taps are read; the last of the parts lies inside, as asserted.
         unsafe {
-            let columns: [[V; IN]; 3] =
-                std::array::from_fn(|j| kernel(load::<V, 3>(self.taps.as_ptr().add(j * LANES), 3 * LANES)));
+            // A closure that computes is not always inlined, and then lacks the instructions: loops instead.
+            let mut columns = [[V::splat(0.0); IN]; 3];
+            for (j, column) in columns.iter_mut().enumerate() {
+                *column = kernel(load::<V, 3>(self.taps.as_ptr().add(j * LANES), 3 * LANES));
+            }
             for i in 0..IN {
                 let row = kernel([columns[0][i], columns[1][i], columns[2][i]]);
                 store(row, self.to.as_mut_ptr().add(i * IN * self.part), self.part);
@@ -183,11 +192,12 @@ impl Routine for KernelGradient<'_> {
         assert!(self.parts.len() >= (PARTS - 1) * self.part + LANES);
         // SAFETY: the last of the parts lies inside, as asserted; nine taps are written.
         unsafe {
-            let rows: [[V; 3]; IN] = std::array::from_fn(|i| {
-                kernel_gradient(load::<V, IN>(self.parts.as_ptr().add(i * IN * self.part), self.part))
-            });
+            let mut rows = [[V::splat(0.0); 3]; IN];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = kernel_gradient(load::<V, IN>(self.parts.as_ptr().add(i * IN * self.part), self.part));
+            }
             for j in 0..3 {
-                let column = kernel_gradient(std::array::from_fn(|i| rows[i][j]));
+                let column = kernel_gradient([rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]]);
                 store(column, self.taps.as_mut_ptr().add(j * LANES), 3 * LANES);
             }
         }
@@ -289,7 +299,8 @@ impl Routine for Output<'_> {
             for column in 0..self.tiles * OUT {
                 let at = values.add(column * LANES);
                 let outputs = output(load::<V, IN>(at, line));
-                store(outputs.map(|value| value.add(start)), at, line);
+                let [a, b, c, d] = outputs;
+                store([a.add(start), b.add(start), c.add(start), d.add(start)], at, line);
             }
         }
     }

@@ -37,11 +37,11 @@ impl WeightGradient {
         let longest = strips.iter().map(|s| s.tiles.len()).max().unwrap_or(1);
         let many = (most / longest).max(1);
         let (x_part, g_part) = (distance(sources * many * longest * LANES), distance(targets * many * longest * LANES));
-        let mut memory = Aligned::zeros(PARTS * (x_part + g_part));
+        let mut memory = Aligned::new(PARTS * (x_part + g_part));
         // [part][pair of panels of targets][source][panel of the pair][target]
         let slab = targets * sources * LANES * LANES;
-        let mut sums = Aligned::zeros(PARTS * slab);
-        for strips in strips.chunks(many) {
+        let mut sums = Aligned::new(PARTS * slab);
+        for (round, strips) in strips.chunks(many).enumerate() {
             let tiles: usize = strips.iter().map(|s| s.tiles.len()).sum();
             let panel = tiles * LANES;
             let (x_memory, g_memory) = memory.get_mut().split_at_mut(PARTS * x_part);
@@ -77,6 +77,7 @@ impl WeightGradient {
                     g: &g_memory[part * g_part + q * panel..],
                     g_panel: panel,
                     panels,
+                    add: round > 0,
                     // SAFETY: no other task has this part and these targets.
                     sums: unsafe { all.slice(at..at + panels * sources * LANES * LANES) },
                 });
