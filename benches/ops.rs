@@ -1,0 +1,213 @@
+//! Single operators beside PyTorch: mixed-op edges of the DARTS space, and convolutions of the wide residual network. Prints
+//! the limits of the machine first, compares results before timing, then times both in turns.
+//!
+//! `make bench-setup` once, then `cargo bench --bench ops`; words choose rows: `cargo bench --bench ops -- edge`. More in
+//! `harness/request.rs`; what the columns are: `harness/rounds.rs`.
+
+mod harness;
+
+use harness::formula::{above, deviation, draw, inputs, start};
+use harness::operator::Trial;
+use harness::peer::Peer;
+use harness::request::Request;
+use harness::rounds::{Count, agree, compare, header};
+use harness::{machine, rounds};
+use nasperf_pipe::ops::conv::Conv;
+use nasperf_pipe::ops::mixed_cell::MixedCell;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+const BATCH_OF_EDGES: usize = 64;
+
+struct Edge {
+    channels: usize,
+    /// Height and width; a series has height 1.
+    size: [usize; 2],
+    stride: usize,
+}
+
+/// Of the search network at batch 64: 3×32×32 images, series of length 1000.
+const EDGES: [Edge; 12] = [
+    Edge { channels: 16, size: [32, 32], stride: 1 },
+    Edge { channels: 32, size: [16, 16], stride: 1 },
+    Edge { channels: 64, size: [8, 8], stride: 1 },
+    Edge { channels: 32, size: [32, 32], stride: 2 },
+    Edge { channels: 64, size: [16, 16], stride: 2 },
+    Edge { channels: 16, size: [85, 85], stride: 1 },
+    Edge { channels: 16, size: [1, 1000], stride: 1 },
+    Edge { channels: 32, size: [1, 500], stride: 1 },
+    Edge { channels: 64, size: [1, 250], stride: 1 },
+    Edge { channels: 32, size: [1, 1000], stride: 2 },
+    Edge { channels: 64, size: [1, 500], stride: 2 },
+    Edge { channels: 64, size: [1, 46], stride: 1 },
+];
+
+struct Layer {
+    batch: usize,
+    channels: usize,
+    outputs: usize,
+    size: [usize; 2],
+    kernel: usize,
+    stride: usize,
+}
+
+/// Of WRN-16-4 on 32×32 images and on 85×85 with all strides 1, and of series of length 1000.
+const LAYERS: [Layer; 12] = [
+    Layer { batch: 32, channels: 3, outputs: 16, size: [32, 32], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 64, outputs: 64, size: [32, 32], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 128, outputs: 128, size: [16, 16], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 256, outputs: 256, size: [8, 8], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 64, outputs: 128, size: [32, 32], kernel: 3, stride: 2 },
+    Layer { batch: 32, channels: 64, outputs: 128, size: [32, 32], kernel: 1, stride: 2 },
+    Layer { batch: 4, channels: 64, outputs: 64, size: [85, 85], kernel: 3, stride: 1 },
+    Layer { batch: 4, channels: 256, outputs: 256, size: [85, 85], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 64, outputs: 64, size: [1, 1000], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 64, outputs: 64, size: [1, 1000], kernel: 5, stride: 1 },
+    Layer { batch: 32, channels: 128, outputs: 128, size: [1, 1000], kernel: 3, stride: 1 },
+    Layer { batch: 32, channels: 128, outputs: 128, size: [1, 1000], kernel: 5, stride: 1 },
+];
+
+fn main() {
+    let request = Request::read();
+    let pool = |threads: &usize| ThreadPoolBuilder::new().num_threads(*threads).build().expect("threads start");
+    let pools: Vec<ThreadPool> = request.threads.iter().map(pool).collect();
+    machine::print(&pools);
+    header();
+    for pool in &pools {
+        for row in &EDGES {
+            edge(row, pool, &request);
+        }
+        for row in &LAYERS {
+            layer(row, pool, &request);
+        }
+    }
+}
+
+/// As the peers take it: 32x32, or 1000 for a series.
+fn written([height, width]: [usize; 2]) -> String {
+    if height == 1 { width.to_string() } else { format!("{height}x{width}") }
+}
+
+fn edge(row: &Edge, pool: &ThreadPool, request: &Request) {
+    let Edge { channels, size, stride } = *row;
+    let name = format!("edge {BATCH_OF_EDGES} x {channels}/4 x {} stride {stride}", written(size));
+    if !request.wants(&name) {
+        return;
+    }
+    let op = MixedCell::edge(stride == 2, 4);
+    let (one_d, part) = (size[0] == 1, channels / 4);
+    // PyTorch numbers its parameters by the names' numbers: skip_connect (3) comes before the convolutions
+    let mut parameters = op.parameters(channels, one_d);
+    let numbers = |name: &str| name.split(['.', '_']).filter_map(|n| n.parse().ok()).collect::<Vec<usize>>();
+    parameters.sort_by_key(|p| numbers(&p.name));
+    let mut theta = vec![0f32; op.theta(channels, one_d)];
+    for (index, p) in parameters.iter().enumerate() {
+        let values = start(index, &p.name, &p.shape);
+        theta[p.offset..][..values.len()].copy_from_slice(&values);
+    }
+    let architecture = theta.len() - 9;
+    theta[architecture..][..8].copy_from_slice(&softmax(&draw(4000, 8)));
+    theta[architecture + 8] = 1.0;
+    let states = vec![BATCH_OF_EDGES, channels, size[0], size[1]];
+    let count = states.iter().product();
+    let given = vec![(states, inputs(0, count)), (vec![theta.len()], theta)];
+    let mut trial = Trial::new(Box::new(op), given, above);
+    let arguments = format!("--batch {BATCH_OF_EDGES} --channels {channels} --size {} --stride {stride}", written(size));
+    let mut peer = Peer::start("torch_edge.py", &arguments, pool.current_num_threads());
+    let wanted = [true, true];
+    if let Some(peer) = &mut peer {
+        let check = peer.check();
+        pool.install(|| {
+            trial.forward();
+            trial.backward(&wanted);
+        });
+        let theta = &trial.gradients[1];
+        let mut found = vec![
+            ("output", deviation(&trial.output, &check["output"])),
+            ("input", deviation(&trial.gradients[0], &check["input"])),
+            ("primitives", apart(&theta[architecture..][..8], &check["primitives"])),
+        ];
+        for p in &parameters {
+            let digest = &check["gradients"][p.name.trim_start_matches("_ops.0.")];
+            let values = &theta[p.offset..][..p.shape.iter().product()];
+            found.push((&p.name, deviation(values, digest)));
+        }
+        agree(&name, &found, 1e-3);
+    }
+    // multiply-adds per channel and position of the output: depthwise taps of six convolutions, 1×1 after each
+    let taps = if one_d { 3 + 3 + 5 + 5 + 3 + 5 } else { 9 + 9 + 25 + 25 + 9 + 25 };
+    let adds = taps + 6 * part + if stride == 2 { part } else { 0 };
+    let positions = BATCH_OF_EDGES * size.iter().map(|n| n.div_ceil(stride)).product::<usize>();
+    let flop = 2.0 * (positions * part * adds) as f64;
+    let bytes = trial.bytes();
+    let (both, forward) = (Count { flop: 3.0 * flop, bytes: 3.0 * bytes }, Count { flop, bytes });
+    let mut time = |what: &str, count, command, work: &mut (dyn FnMut() + Send)| {
+        let peer = peer.as_mut().map(|peer| (peer, command));
+        compare(&format!("{name} {what}"), pool, request.rounds, count, work, peer);
+    };
+    time("fwd", forward, "forward", &mut || trial.forward());
+    time("fwd+bwd", both, "step", &mut || {
+        trial.forward();
+        trial.backward(&wanted);
+    });
+}
+
+fn softmax(values: &[f64]) -> Vec<f32> {
+    // the other side rounds to f32 first
+    let powers: Vec<f64> = values.iter().map(|v| f64::from(*v as f32).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|p| (p / sum) as f32).collect()
+}
+
+/// Largest difference, relative to the largest value.
+fn apart(values: &[f32], other: &serde_json::Value) -> f64 {
+    let other: Vec<f64> = other.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect();
+    let largest = other.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    assert_eq!(values.len(), other.len());
+    values.iter().zip(other).map(|(v, o)| (f64::from(*v) - o).abs() / largest).fold(0.0, f64::max)
+}
+
+fn layer(row: &Layer, pool: &ThreadPool, request: &Request) {
+    let Layer { batch, channels, outputs, size, kernel, stride } = *row;
+    let name = format!("conv {batch} x {channels}>{outputs} x {} k{kernel} s{stride}", written(size));
+    if !request.wants(&name) {
+        return;
+    }
+    let one_d = size[0] == 1;
+    let (high, pad) = (if one_d { 1 } else { kernel }, (kernel - 1) / 2);
+    let strides = [if one_d { 1 } else { stride }, stride];
+    let op = Conv::new(strides, [if one_d { 0 } else { pad }, pad]);
+    let weight = vec![outputs, channels, high, kernel];
+    let values = start(0, "weight", &weight);
+    let x = vec![batch, channels, size[0], size[1]];
+    let count = x.iter().product();
+    let mut trial = Trial::new(Box::new(op), vec![(x, inputs(0, count)), (weight, values)], above);
+    let written = written(size);
+    let arguments = format!(
+        "--batch {batch} --channels {channels} --outputs {outputs} --size {written} --kernel {kernel} --stride {stride}"
+    );
+    let mut peer = Peer::start("torch_conv.py", &arguments, pool.current_num_threads());
+    if let Some(peer) = &mut peer {
+        let check = peer.check();
+        pool.install(|| {
+            trial.forward();
+            trial.backward(&[true, true]);
+        });
+        let found = [
+            ("output", deviation(&trial.output, &check["output"])),
+            ("input", deviation(&trial.gradients[0], &check["input"])),
+            ("weight", deviation(&trial.gradients[1], &check["weight"])),
+        ];
+        agree(&name, &found, 1e-3);
+    }
+    let count = Count {
+        flop: 2.0 * (trial.output.len() * channels * high * kernel) as f64,
+        bytes: trial.bytes(),
+    };
+    let mut time = |what: &str, command, work: &mut (dyn FnMut() + Send)| {
+        let peer = peer.as_mut().map(|peer| (peer, command));
+        rounds::compare(&format!("{name} {what}"), pool, request.rounds, count, work, peer);
+    };
+    time("output", "forward", &mut || trial.forward());
+    time("d input", "input", &mut || trial.backward(&[true, false]));
+    time("d weight", "weight", &mut || trial.backward(&[false, true]));
+}
