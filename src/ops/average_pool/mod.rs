@@ -1,49 +1,87 @@
-//! Means over windows of a plane and over the whole plane, composed of operators whose gradients are right in candle
-//! (its own pooling is not). Knows no layer.
+//! Mean of each window. (Candle's own misplaces its gradient where sizes do not divide.) Knows no network.
 
-use candle_core::{Result, Tensor, bail};
+mod cpu;
+mod reference;
 
-/// `x` (N,C,H,W) to (N,C,H/k,W/k): windows of k×k side by side; rows and columns that do not fill a window are dropped.
-pub fn windows(x: &Tensor, k: usize) -> Result<Tensor> {
-    let (n, c, height, width) = x.dims4()?;
-    if k == 0 || height < k || width < k {
-        bail!("average_pool: a window of {k}×{k} does not fit a plane of {height}×{width}");
-    }
-    let (rows, columns) = (height / k, width / k);
-    let x = x.narrow(2, 0, rows * k)?.narrow(3, 0, columns * k)?.contiguous()?;
-    x.reshape((n, c, rows, k, columns, k))?.mean(5)?.mean(3)
+use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};
+use crate::ops::window::Window;
+
+/// x (N,C,H,W) to (N,C,H′,W′) as `Window::output` has it: the sum over each window, padding being 0, by its count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AveragePool {
+    pub window: Window,
+    /// The count takes in the padding (but not what hangs over behind it), as PyTorch's `count_include_pad`.
+    pub count_padding: bool,
 }
 
-/// `x` (N,C,…) to (N,C).
-pub fn global(x: &Tensor) -> Result<Tensor> {
-    x.flatten_from(2)?.mean(2)
+/// Height and width of a plane and of its pooled plane.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    input: [usize; 2],
+    output: [usize; 2],
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{global, windows};
-    use candle_core::{Device, Tensor, Var};
-
-    #[test]
-    fn a_ragged_plane_keeps_its_whole_windows_only() {
-        // 3×5 plane, windows of 2: one row of two windows; the last row and column get no gradient.
-        let x = Var::from_vec((0..15).map(|v| v as f32).collect(), (1, 1, 3, 5), &Device::Cpu).unwrap();
-        let y = windows(&x, 2).unwrap();
-        assert_eq!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [3.0, 5.0]);
-        let upstream = Tensor::from_vec(vec![4f32, 8.0], (1, 1, 1, 2), &Device::Cpu).unwrap();
-        let gradients = (y * upstream).unwrap().sum_all().unwrap().backward().unwrap();
-        let found = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(found, [1., 1., 2., 2., 0., 1., 1., 2., 2., 0., 0., 0., 0., 0., 0.]);
-        assert!(windows(&x, 4).is_err());
+impl AveragePool {
+    fn sizes(&self, x: &[usize]) -> Sizes {
+        let out = self.window.output("average_pool", &[x]).expect("dimensions were checked");
+        Sizes { input: [x[2], x[3]], output: [out[2], out[3]] }
     }
 
-    #[test]
-    fn the_global_mean_spreads_its_gradient_evenly() {
-        let x = Var::from_vec((0..12).map(|v| v as f32).collect(), (1, 2, 2, 3), &Device::Cpu).unwrap();
-        let y = global(&x).unwrap();
-        assert_eq!(y.to_vec2::<f32>().unwrap(), [[2.5, 8.5]]);
-        let gradients = y.sum_all().unwrap().backward().unwrap();
-        let found = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert!(found.iter().all(|v| (v - 1.0 / 6.0).abs() < 1e-7));
+    /// How many values each window counts along an axis.
+    fn counts(&self, axis: usize, sizes: Sizes) -> Vec<usize> {
+        let count = |at| self.window.count(axis, at, sizes.input[axis], self.count_padding);
+        (0..sizes.output[axis]).map(count).collect()
+    }
+}
+
+impl Definition for AveragePool {
+    fn name(&self) -> &'static str {
+        "average_pool"
+    }
+
+    fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        self.window.output("average_pool", inputs)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { inputs: &[false], output: false }
+    }
+}
+
+impl Kernel<f32> for AveragePool {
+    fn forward(&self, inputs: &[View<'_, f32>], _mode: Mode<'_, f32>, out: &mut [f32], _saved: &mut Saved<f32>) {
+        cpu::forward(self, self.sizes(inputs[0].dims), inputs[0].values, out);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, f32>],
+        _output: &[f32],
+        _saved: &Saved<f32>,
+        gradient: &[f32],
+        sinks: &mut [Option<Sink<'_, f32>>],
+    ) {
+        if let Some(dx) = &mut sinks[0] {
+            cpu::backward(self, self.sizes(inputs[0].dims), gradient, dx);
+        }
+    }
+}
+
+impl Kernel<f64> for AveragePool {
+    fn forward(&self, inputs: &[View<'_, f64>], _mode: Mode<'_, f64>, out: &mut [f64], _saved: &mut Saved<f64>) {
+        reference::forward(self, self.sizes(inputs[0].dims), inputs[0].values, out);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, f64>],
+        _output: &[f64],
+        _saved: &Saved<f64>,
+        gradient: &[f64],
+        sinks: &mut [Option<Sink<'_, f64>>],
+    ) {
+        if let Some(dx) = &mut sinks[0] {
+            reference::backward(self, self.sizes(inputs[0].dims), gradient, dx);
+        }
     }
 }
