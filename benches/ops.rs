@@ -1,23 +1,25 @@
 //! Single operators beside PyTorch: mixed-op edges of the DARTS space, and convolutions of the wide residual network. Prints
 //! the limits of the machine first, compares results before timing, then times both in turns.
 //!
-//! `make bench-setup` once, then `cargo bench --bench ops`; words choose rows: `cargo bench --bench ops -- edge`. More in
-//! `harness/request.rs`; what the columns are: `harness/rounds.rs`.
+//! `make bench-setup` once, then `cargo bench --bench ops`. How to choose rows and threads: `harness/request.rs`; what the
+//! columns are: `harness/rounds.rs`.
 
 mod harness;
 
-use harness::formula::{above, deviation, draw, inputs, start};
+use harness::formula::{above, apart, deviation, draw, inputs, start};
 use harness::operator::Trial;
 use harness::peer::Peer;
-use harness::request::Request;
-use harness::rounds::{Count, agree, compare, header};
-use harness::{machine, rounds};
+use harness::request::{self, Request};
+use harness::rounds::{Count, Row};
+use harness::usage::resident_mib;
 use nasperf_pipe::ops::conv::Conv;
 use nasperf_pipe::ops::mixed_cell::MixedCell;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
+/// Of digests in f32, both sides with sums in an order of their own.
+const TOLERANCE: f64 = 1e-4;
 const BATCH_OF_EDGES: usize = 64;
 
+#[derive(Clone, Copy)]
 struct Edge {
     channels: usize,
     /// Height and width; a series has height 1.
@@ -41,6 +43,7 @@ const EDGES: [Edge; 12] = [
     Edge { channels: 64, size: [1, 46], stride: 1 },
 ];
 
+#[derive(Clone, Copy)]
 struct Layer {
     batch: usize,
     channels: usize,
@@ -66,18 +69,27 @@ const LAYERS: [Layer; 12] = [
     Layer { batch: 32, channels: 128, outputs: 128, size: [1, 1000], kernel: 5, stride: 1 },
 ];
 
+#[derive(Clone, Copy)]
+enum Case {
+    Edge(Edge),
+    Layer(Layer),
+}
+
 fn main() {
-    let request = Request::read();
-    let pool = |threads: &usize| ThreadPoolBuilder::new().num_threads(*threads).build().expect("threads start");
-    let pools: Vec<ThreadPool> = request.threads.iter().map(pool).collect();
-    machine::print(&pools);
-    header();
-    for pool in &pools {
-        for row in &EDGES {
-            edge(row, pool, &request);
+    let cases: Vec<Case> = EDGES.map(Case::Edge).into_iter().chain(LAYERS.map(Case::Layer)).collect();
+    request::run(&cases, name, |case, request| match case {
+        Case::Edge(row) => edge(*row, request),
+        Case::Layer(row) => layer(*row, request),
+    });
+}
+
+fn name(case: &Case) -> String {
+    match *case {
+        Case::Edge(Edge { channels, size, stride }) => {
+            format!("edge {BATCH_OF_EDGES} x {channels}/4 x {} stride {stride}", written(size))
         }
-        for row in &LAYERS {
-            layer(row, pool, &request);
+        Case::Layer(Layer { batch, channels, outputs, size, kernel, stride }) => {
+            format!("conv {batch} x {channels}>{outputs} x {} k{kernel} s{stride}", written(size))
         }
     }
 }
@@ -87,12 +99,9 @@ fn written([height, width]: [usize; 2]) -> String {
     if height == 1 { width.to_string() } else { format!("{height}x{width}") }
 }
 
-fn edge(row: &Edge, pool: &ThreadPool, request: &Request) {
-    let Edge { channels, size, stride } = *row;
-    let name = format!("edge {BATCH_OF_EDGES} x {channels}/4 x {} stride {stride}", written(size));
-    if !request.wants(&name) {
-        return;
-    }
+fn edge(row: Edge, request: &Request) {
+    let idle_mib = resident_mib();
+    let Edge { channels, size, stride } = row;
     let op = MixedCell::edge(stride == 2, 4);
     let (one_d, part) = (size[0] == 1, channels / 4);
     // PyTorch numbers its parameters by the names' numbers: skip_connect (3) comes before the convolutions
@@ -112,26 +121,26 @@ fn edge(row: &Edge, pool: &ThreadPool, request: &Request) {
     let given = vec![(states, inputs(0, count)), (vec![theta.len()], theta)];
     let mut trial = Trial::new(Box::new(op), given, above);
     let arguments = format!("--batch {BATCH_OF_EDGES} --channels {channels} --size {} --stride {stride}", written(size));
-    let mut peer = Peer::start("torch_edge.py", &arguments, pool.current_num_threads());
+    let peer = Peer::start("torch_edge.py", &arguments, request.pool.current_num_threads());
+    let mut row = Row { name: name(&Case::Edge(row)), request, peer, idle_mib };
     let wanted = [true, true];
-    if let Some(peer) = &mut peer {
-        let check = peer.check();
-        pool.install(|| {
+    if let Some(check) = row.peer.as_mut().map(Peer::check) {
+        request.pool.install(|| {
             trial.forward();
             trial.backward(&wanted);
         });
         let theta = &trial.gradients[1];
         let mut found = vec![
-            ("output", deviation(&trial.output, &check["output"])),
-            ("input", deviation(&trial.gradients[0], &check["input"])),
-            ("primitives", apart(&theta[architecture..][..8], &check["primitives"])),
+            ("output".to_string(), deviation(&trial.output, &check["output"])),
+            ("input".to_string(), deviation(&trial.gradients[0], &check["input"])),
+            ("primitives".to_string(), apart(&theta[architecture..][..8], &check["primitives"])),
         ];
         for p in &parameters {
             let digest = &check["gradients"][p.name.trim_start_matches("_ops.0.")];
             let values = &theta[p.offset..][..p.shape.iter().product()];
-            found.push((&p.name, deviation(values, digest)));
+            found.push((p.name.clone(), deviation(values, digest)));
         }
-        agree(&name, &found, 1e-3);
+        row.agree(&found, TOLERANCE);
     }
     // multiply-adds per channel and position of the output: depthwise taps of six convolutions, 1×1 after each
     let taps = if one_d { 3 + 3 + 5 + 5 + 3 + 5 } else { 9 + 9 + 25 + 25 + 9 + 25 };
@@ -140,12 +149,8 @@ fn edge(row: &Edge, pool: &ThreadPool, request: &Request) {
     let flop = 2.0 * (positions * part * adds) as f64;
     let bytes = trial.bytes();
     let (both, forward) = (Count { flop: 3.0 * flop, bytes: 3.0 * bytes }, Count { flop, bytes });
-    let mut time = |what: &str, count, command, work: &mut (dyn FnMut() + Send)| {
-        let peer = peer.as_mut().map(|peer| (peer, command));
-        compare(&format!("{name} {what}"), pool, request.rounds, count, work, peer);
-    };
-    time("fwd", forward, "forward", &mut || trial.forward());
-    time("fwd+bwd", both, "step", &mut || {
+    row.compare("fwd", forward, "forward", &mut || trial.forward());
+    row.compare("fwd+bwd", both, "step", &mut || {
         trial.forward();
         trial.backward(&wanted);
     });
@@ -158,20 +163,9 @@ fn softmax(values: &[f64]) -> Vec<f32> {
     powers.iter().map(|p| (p / sum) as f32).collect()
 }
 
-/// Largest difference, relative to the largest value.
-fn apart(values: &[f32], other: &serde_json::Value) -> f64 {
-    let other: Vec<f64> = other.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect();
-    let largest = other.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-    assert_eq!(values.len(), other.len());
-    values.iter().zip(other).map(|(v, o)| (f64::from(*v) - o).abs() / largest).fold(0.0, f64::max)
-}
-
-fn layer(row: &Layer, pool: &ThreadPool, request: &Request) {
-    let Layer { batch, channels, outputs, size, kernel, stride } = *row;
-    let name = format!("conv {batch} x {channels}>{outputs} x {} k{kernel} s{stride}", written(size));
-    if !request.wants(&name) {
-        return;
-    }
+fn layer(row: Layer, request: &Request) {
+    let idle_mib = resident_mib();
+    let Layer { batch, channels, outputs, size, kernel, stride } = row;
     let one_d = size[0] == 1;
     let (high, pad) = (if one_d { 1 } else { kernel }, (kernel - 1) / 2);
     let strides = [if one_d { 1 } else { stride }, stride];
@@ -185,29 +179,25 @@ fn layer(row: &Layer, pool: &ThreadPool, request: &Request) {
     let arguments = format!(
         "--batch {batch} --channels {channels} --outputs {outputs} --size {written} --kernel {kernel} --stride {stride}"
     );
-    let mut peer = Peer::start("torch_conv.py", &arguments, pool.current_num_threads());
-    if let Some(peer) = &mut peer {
-        let check = peer.check();
-        pool.install(|| {
+    let peer = Peer::start("torch_conv.py", &arguments, request.pool.current_num_threads());
+    let mut row = Row { name: name(&Case::Layer(row)), request, peer, idle_mib };
+    if let Some(check) = row.peer.as_mut().map(Peer::check) {
+        request.pool.install(|| {
             trial.forward();
             trial.backward(&[true, true]);
         });
         let found = [
-            ("output", deviation(&trial.output, &check["output"])),
-            ("input", deviation(&trial.gradients[0], &check["input"])),
-            ("weight", deviation(&trial.gradients[1], &check["weight"])),
+            ("output".to_string(), deviation(&trial.output, &check["output"])),
+            ("input".to_string(), deviation(&trial.gradients[0], &check["input"])),
+            ("weight".to_string(), deviation(&trial.gradients[1], &check["weight"])),
         ];
-        agree(&name, &found, 1e-3);
+        row.agree(&found, TOLERANCE);
     }
     let count = Count {
         flop: 2.0 * (trial.output.len() * channels * high * kernel) as f64,
         bytes: trial.bytes(),
     };
-    let mut time = |what: &str, command, work: &mut (dyn FnMut() + Send)| {
-        let peer = peer.as_mut().map(|peer| (peer, command));
-        rounds::compare(&format!("{name} {what}"), pool, request.rounds, count, work, peer);
-    };
-    time("output", "forward", &mut || trial.forward());
-    time("d input", "input", &mut || trial.backward(&[true, false]));
-    time("d weight", "weight", &mut || trial.backward(&[false, true]));
+    row.compare("output", count, "forward", &mut || trial.forward());
+    row.compare("d input", count, "input", &mut || trial.backward(&[true, false]));
+    row.compare("d weight", count, "weight", &mut || trial.backward(&[false, true]));
 }

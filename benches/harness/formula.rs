@@ -55,3 +55,11 @@ pub fn deviation(values: &[f32], digest: &Value) -> f64 {
     let scale = |i: usize| if i < 3 { total } else { 10.0 * total / n as f64 + golden[i].abs() };
     (0..found.len()).map(|i| (found[i] - golden[i]).abs() / scale(i)).fold(0.0, f64::max)
 }
+
+/// Largest difference of `values` from a list of the other side, relative to the largest value.
+pub fn apart(values: &[f32], other: &Value) -> f64 {
+    let other: Vec<f64> = other.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect();
+    let largest = other.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+    assert_eq!(values.len(), other.len());
+    values.iter().zip(other).map(|(v, o)| (f64::from(*v) - o).abs() / largest).fold(0.0, f64::max)
+}

@@ -11,7 +11,7 @@ pub struct Peer {
     /// Closed to end the child.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// Resident size of the peer before its first command: libraries, data and weights.
+    /// Resident size of the peer before it had data and weights: Python and its libraries.
     pub idle_mib: f64,
 }
 

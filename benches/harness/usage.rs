@@ -18,13 +18,8 @@ pub fn measure(work: impl FnOnce()) -> Usage {
     Usage { wall: clock.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu, peak_mib: status_mib("VmHWM:") }
 }
 
-/// Resident size of this process now, without freed arrays that the allocator keeps.
+/// Resident size of this process now.
 pub fn resident_mib() -> f64 {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: has no preconditions.
-    unsafe {
-        libc::malloc_trim(0)
-    };
     status_mib("VmRSS:")
 }
 

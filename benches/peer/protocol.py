@@ -2,7 +2,7 @@
 
 A peer has commands, such as `step`; each runs once per call. Forms of a run, each printing JSON, one object a line:
     (no flag)   warms up, times each command `--steps` times, prints one line with medians
-    --serve     prints {"ready": …} with what runs and `idle_mib`, the resident size by then (libraries, data, weights),
+    --serve     prints {"ready": …} with what runs and `idle_mib`, the resident size before data and weights,
                 then answers each line of stdin, the name of a command, by its times;
                 `check` gives what --check prints. Ends with its input
     --check     loss and digests for start values and data by formula (weights.py), in f32; nothing is timed
@@ -17,6 +17,7 @@ import time
 
 # idle threads that spin would be charged, and on a shared machine they starve whoever works
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+idle_mib = 0.0
 
 
 def parser(description):
@@ -32,6 +33,15 @@ def parser(description):
 def sizes(text):
     """32x48 or 1000."""
     return [int(n) for n in text.split("x")]
+
+
+def begin(args):
+    """Readies PyTorch, before there are data and weights."""
+    import torch
+
+    global idle_mib
+    torch.set_num_threads(args.threads)
+    idle_mib = memory_mib("VmRSS")
 
 
 def memory_mib(field):
@@ -67,7 +77,7 @@ def drive(args, what, commands, check):
     if args.check:
         say(what | {"check": check()})
     elif args.serve:
-        say(what | {"ready": sorted(commands), "idle_mib": round(memory_mib("VmRSS"), 1)})
+        say(what | {"ready": sorted(commands), "idle_mib": round(idle_mib, 1)})
         for line in sys.stdin:
             name = line.strip()
             say(check() if name == "check" else timed(commands[name]))
