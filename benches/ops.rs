@@ -6,14 +6,14 @@
 
 mod harness;
 
-use harness::formula::{above, apart, deviation, draw, inputs, start};
-use harness::operator::Trial;
+use harness::formula::{apart, deviation, draw, inputs, start};
 use harness::peer::Peer;
 use harness::request::{self, Request};
 use harness::rounds::{Count, Row};
 use harness::usage::resident_mib;
 use nasperf_pipe::ops::conv::Conv;
 use nasperf_pipe::ops::mixed_cell::MixedCell;
+use nasperf_pipe::ops::operator::{Kernel, Mode, Operator, Saved, Sink, View};
 
 /// Of digests in f32, both sides with sums in an order of their own.
 const TOLERANCE: f64 = 1e-4;
@@ -119,8 +119,9 @@ fn edge(row: Edge, request: &Request) {
     let states = vec![BATCH_OF_EDGES, channels, size[0], size[1]];
     let count = states.iter().product();
     let given = vec![(states, inputs(0, count)), (vec![theta.len()], theta)];
-    let mut trial = Trial::new(Box::new(op), given, above);
-    let arguments = format!("--batch {BATCH_OF_EDGES} --channels {channels} --size {} --stride {stride}", written(size));
+    let mut trial = Trial::new(Box::new(op), given);
+    let arguments =
+        format!("--batch {BATCH_OF_EDGES} --channels {channels} --size {} --stride {stride}", written(size));
     let peer = Peer::start("torch_edge.py", &arguments, request.pool.current_num_threads());
     let mut row = Row { name: name(&Case::Edge(row)), request, peer, idle_mib };
     let wanted = [true, true];
@@ -131,14 +132,14 @@ fn edge(row: Edge, request: &Request) {
         });
         let theta = &trial.gradients[1];
         let mut found = vec![
-            ("output".to_string(), deviation(&trial.output, &check["output"])),
-            ("input".to_string(), deviation(&trial.gradients[0], &check["input"])),
+            ("output".to_string(), deviation(&trial.output, &check["output"], 0.0)),
+            ("input".to_string(), deviation(&trial.gradients[0], &check["input"], 0.0)),
             ("primitives".to_string(), apart(&theta[architecture..][..8], &check["primitives"])),
         ];
         for p in &parameters {
             let digest = &check["gradients"][p.name.trim_start_matches("_ops.0.")];
             let values = &theta[p.offset..][..p.shape.iter().product()];
-            found.push((p.name.clone(), deviation(values, digest)));
+            found.push((p.name.clone(), deviation(values, digest, 0.0)));
         }
         row.agree(&found, TOLERANCE);
     }
@@ -174,7 +175,7 @@ fn layer(row: Layer, request: &Request) {
     let values = start(0, "weight", &weight);
     let x = vec![batch, channels, size[0], size[1]];
     let count = x.iter().product();
-    let mut trial = Trial::new(Box::new(op), vec![(x, inputs(0, count)), (weight, values)], above);
+    let mut trial = Trial::new(Box::new(op), vec![(x, inputs(0, count)), (weight, values)]);
     let written = written(size);
     let arguments = format!(
         "--batch {batch} --channels {channels} --outputs {outputs} --size {written} --kernel {kernel} --stride {stride}"
@@ -187,17 +188,61 @@ fn layer(row: Layer, request: &Request) {
             trial.backward(&[true, true]);
         });
         let found = [
-            ("output".to_string(), deviation(&trial.output, &check["output"])),
-            ("input".to_string(), deviation(&trial.gradients[0], &check["input"])),
-            ("weight".to_string(), deviation(&trial.gradients[1], &check["weight"])),
+            ("output".to_string(), deviation(&trial.output, &check["output"], 0.0)),
+            ("input".to_string(), deviation(&trial.gradients[0], &check["input"], 0.0)),
+            ("weight".to_string(), deviation(&trial.gradients[1], &check["weight"], 0.0)),
         ];
         row.agree(&found, TOLERANCE);
     }
-    let count = Count {
-        flop: 2.0 * (trial.output.len() * channels * high * kernel) as f64,
-        bytes: trial.bytes(),
-    };
+    let count = Count { flop: 2.0 * (trial.output.len() * channels * high * kernel) as f64, bytes: trial.bytes() };
     row.compare("output", count, "forward", &mut || trial.forward());
     row.compare("d input", count, "input", &mut || trial.backward(&[true, false]));
     row.compare("d weight", count, "weight", &mut || trial.backward(&[false, true]));
+}
+
+/// One operator on arrays, outside of any graph.
+struct Trial {
+    op: Box<dyn Operator>,
+    dims: Vec<Vec<usize>>,
+    values: Vec<Vec<f32>>,
+    above: Vec<f32>,
+    saved: Saved<f32>,
+    output: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+}
+
+impl Trial {
+    /// Panics where the inputs do not fit the operator.
+    fn new(op: Box<dyn Operator>, inputs: Vec<(Vec<usize>, Vec<f32>)>) -> Trial {
+        let (dims, values): (Vec<_>, Vec<_>) = inputs.into_iter().unzip();
+        let shapes: Vec<&[usize]> = dims.iter().map(Vec::as_slice).collect();
+        let size = op.output(&shapes).unwrap_or_else(|e| panic!("{e}")).iter().product();
+        let gradients = values.iter().map(|v| vec![0.0; v.len()]).collect();
+        let above = draw(3000, size).into_iter().map(|u| u as f32).collect();
+        Trial { op, dims, values, above, saved: Saved::default(), output: vec![0.0; size], gradients }
+    }
+
+    fn views<'a>(dims: &'a [Vec<usize>], values: &'a [Vec<f32>]) -> Vec<View<'a, f32>> {
+        dims.iter().zip(values).map(|(dims, values)| View { values, dims }).collect()
+    }
+
+    fn forward(&mut self) {
+        self.saved = Saved::default();
+        let (views, mode) = (Self::views(&self.dims, &self.values), Mode::Train { step: 0 });
+        Kernel::<f32>::forward(&*self.op, &views, mode, &mut self.output, &mut self.saved);
+    }
+
+    /// After a forward pass: the gradients of the inputs that are wanted, by position.
+    fn backward(&mut self, wanted: &[bool]) {
+        let views = Self::views(&self.dims, &self.values);
+        let sinks = self.gradients.iter_mut().zip(wanted);
+        let mut sinks: Vec<_> = sinks.map(|(values, w)| w.then_some(Sink { values, add: false })).collect();
+        Kernel::<f32>::backward(&*self.op, &views, &self.output, &self.saved, &self.above, &mut sinks);
+    }
+
+    /// Least traffic of a forward pass, in bytes: inputs and output once each. A backward pass moves twice as much.
+    fn bytes(&self) -> f64 {
+        let inputs: usize = self.values.iter().map(Vec::len).sum();
+        4.0 * (inputs + self.output.len()) as f64
+    }
 }

@@ -18,7 +18,9 @@ pub fn draw(stream: u64, count: usize) -> Vec<f64> {
 /// Start values of parameter number `index` of a network in PyTorch's order.
 pub fn start(index: usize, name: &str, shape: &[usize]) -> Vec<f32> {
     let (scale, shift) = match shape {
-        [o, _, kernel @ ..] if !kernel.is_empty() => ((24.0 / (o * kernel.iter().product::<usize>()) as f64).sqrt(), 0.0),
+        [o, _, kernel @ ..] if !kernel.is_empty() => {
+            ((24.0 / (o * kernel.iter().product::<usize>()) as f64).sqrt(), 0.0)
+        }
         [_, i] => (2.0 / (*i as f64).sqrt(), 0.0),
         _ if name.ends_with("bias") => (0.2, 0.0),
         _ => (0.2, 1.0),
@@ -32,14 +34,10 @@ pub fn inputs(batch: u64, count: usize) -> Vec<f32> {
     draw(1000 + batch, count).into_iter().map(|u| (4.0 * u) as f32).collect()
 }
 
-/// The gradient from above of a single operator.
-pub fn above(count: usize) -> Vec<f32> {
-    draw(3000, count).into_iter().map(|u| u as f32).collect()
-}
-
 /// How far `values` are from a digest of the other side: the three sums relative to the sum of absolute values, single
-/// values relative to ten times their mean.
-pub fn deviation(values: &[f32], digest: &Value) -> f64 {
+/// values relative to ten times their mean. Means below `noise` count as that: the gradient of a bias before a batch norm is 0
+/// but for rounding.
+pub fn deviation(values: &[f32], digest: &Value, noise: f64) -> f64 {
     let golden: Vec<f64> = digest.as_array().expect("a digest").iter().map(|v| v.as_f64().expect("a number")).collect();
     let n = values.len();
     let value = |i: usize| f64::from(values[i]);
@@ -51,14 +49,20 @@ pub fn deviation(values: &[f32], digest: &Value) -> f64 {
     }
     found.extend((0..n.min(8)).map(|i| value(i * n / n.min(8))));
     assert_eq!(found.len(), golden.len(), "{n} values do not fit the digest");
-    let total = golden[1].max(f64::MIN_POSITIVE);
+    let total = golden[1].max(noise * n as f64).max(f64::MIN_POSITIVE);
     let scale = |i: usize| if i < 3 { total } else { 10.0 * total / n as f64 + golden[i].abs() };
     (0..found.len()).map(|i| (found[i] - golden[i]).abs() / scale(i)).fold(0.0, f64::max)
 }
 
-/// Largest difference of `values` from a list of the other side, relative to the largest value.
+/// Largest difference of `values` from a list of the other side, however it is nested, relative to the largest value.
 pub fn apart(values: &[f32], other: &Value) -> f64 {
-    let other: Vec<f64> = other.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect();
+    fn flat(value: &Value) -> Vec<f64> {
+        match value {
+            Value::Array(parts) => parts.iter().flat_map(flat).collect(),
+            number => vec![number.as_f64().expect("a number")],
+        }
+    }
+    let other = flat(other);
     let largest = other.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
     assert_eq!(values.len(), other.len());
     values.iter().zip(other).map(|(v, o)| (f64::from(*v) - o).abs() / largest).fold(0.0, f64::max)

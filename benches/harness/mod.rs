@@ -2,7 +2,6 @@
 //! alternating rounds, data by formula on both sides. Knows no operator and no network.
 pub mod formula;
 pub mod machine;
-pub mod operator;
 pub mod peer;
 pub mod request;
 pub mod rounds;
