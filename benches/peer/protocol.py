@@ -2,7 +2,8 @@
 
 A peer has commands, such as `step`; each runs once per call. Forms of a run, each printing JSON, one object a line:
     (no flag)   warms up, times each command `--steps` times, prints one line with medians
-    --serve     prints {"ready": …} with what runs, then answers each line of stdin, the name of a command, by its times;
+    --serve     prints {"ready": …} with what runs and `idle_mib`, the resident size before data and weights,
+                then answers each line of stdin, the name of a command, by its times;
                 `check` gives what --check prints. Ends with its input
     --check     loss and digests for start values and data by formula (weights.py), in f32; nothing is timed
 Times are seconds: `wall`, and `cpu` of all threads of the process. `peak_mib` is the largest resident size since the command
@@ -16,6 +17,7 @@ import time
 
 # idle threads that spin would be charged, and on a shared machine they starve whoever works
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+idle_mib = 0.0
 
 
 def parser(description):
@@ -33,6 +35,20 @@ def sizes(text):
     return [int(n) for n in text.split("x")]
 
 
+def begin(args):
+    """Readies PyTorch, before there are data and weights."""
+    import torch
+
+    global idle_mib
+    torch.set_num_threads(args.threads)
+    idle_mib = memory_mib("VmRSS")
+
+
+def memory_mib(field):
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) / 1024 for line in f if line.startswith(field))
+
+
 def reset_peak():
     try:
         with open("/proc/self/clear_refs", "w") as f:
@@ -41,16 +57,11 @@ def reset_peak():
         pass  # then the peak is that of the whole run
 
 
-def peak_mib():
-    with open("/proc/self/status") as f:
-        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM"))
-
-
 def timed(command):
     reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     result = command()
-    found = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak_mib": round(peak_mib(), 1)}
+    found = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak_mib": round(memory_mib("VmHWM"), 1)}
     return found if result is None else found | {"loss": result}
 
 
@@ -66,7 +77,7 @@ def drive(args, what, commands, check):
     if args.check:
         say(what | {"check": check()})
     elif args.serve:
-        say(what | {"ready": sorted(commands)})
+        say(what | {"ready": sorted(commands), "idle_mib": round(idle_mib, 1)})
         for line in sys.stdin:
             name = line.strip()
             say(check() if name == "check" else timed(commands[name]))

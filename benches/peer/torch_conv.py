@@ -20,7 +20,7 @@ import torch  # noqa: E402
 from dimension import Dimension  # noqa: E402
 from weights import digests, draw, fill, inputs, single  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 d = Dimension(len(args.size))
 conv = d.conv(
     args.channels, args.outputs, args.kernel, args.stride, (args.kernel - 1) // 2, groups=args.groups, bias=False

@@ -20,12 +20,11 @@ p.add_argument("--loss", choices=["ce", "bce", "l2"])
 p.add_argument("--channels-last", action="store_true")
 args = p.parse_args()
 
-import torch  # noqa: E402
 from derived import Derived  # noqa: E402
 from supernet import group  # noqa: E402
 from training import Training, parameters_of  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 dense = args.form == "dense"
 training = Training(
     lambda: Derived(len(args.size), args.channels, args.outputs, args.genotype, dense, args.width, args.cells),

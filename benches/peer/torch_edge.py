@@ -14,13 +14,12 @@ p.add_argument("--stride", type=int, choices=[1, 2], default=1)
 p.add_argument("--partial", type=int, default=4, help="k: 1/k of the channels go through the primitives")
 args = p.parse_args()
 
-import torch  # noqa: E402
 from dimension import Dimension  # noqa: E402
 from supernet import MixedOp  # noqa: E402
 from training import parameters_of  # noqa: E402
 from weights import digests, draw, fill, inputs, single  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 edge = MixedOp(Dimension(len(args.size)), args.channels, args.stride, args.partial)
 fill(edge)
 x = inputs(0, [args.batch, args.channels] + args.size).requires_grad_(True)

@@ -14,11 +14,10 @@ p.add_argument("--width", type=int, default=64)
 p.add_argument("--loss", choices=["ce", "bce"], default="ce")
 args = p.parse_args()
 
-import torch  # noqa: E402
 from resnet1d import ResNet1d  # noqa: E402
 from training import Training, parameters_of  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 training = Training(
     lambda: ResNet1d(args.channels, args.outputs, args.width),
     [args.batch, args.channels] + args.size, args.outputs, args.loss,

@@ -24,12 +24,11 @@ p.add_argument("--lean", action="store_true")
 p.add_argument("--halves", action="store_true", help="time the halves of the step as well")
 args = p.parse_args()
 
-import torch  # noqa: E402
 from supernet import Search, Supernet, architecture, group  # noqa: E402
 from training import parameters_of  # noqa: E402
 from weights import digests, fill, inputs, loss_of, targets  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 dense = args.form == "dense"
 loss = args.loss or ("l2" if dense else "ce")
 shape = [args.batch, args.channels] + args.size

@@ -18,11 +18,10 @@ p.add_argument("--loss", choices=["ce", "bce", "l2"])
 p.add_argument("--channels-last", action="store_true")
 args = p.parse_args()
 
-import torch  # noqa: E402
 from training import Training, parameters_of  # noqa: E402
 from wrn import Wrn  # noqa: E402
 
-torch.set_num_threads(args.threads)
+protocol.begin(args)
 dense = args.form == "dense"
 loss = args.loss or ("l2" if dense else "ce")
 dim = len(args.size)
