@@ -1,76 +1,110 @@
-//! y = x·Wᵀ for rows of features, with gradients of both. Knows no layer; a bias is the caller's.
+//! Rows of features, or the features at each position of an image, times a matrix of weights, plus a bias. Knows no layer.
 
-use crate::ops::matmul::{Matrix, multiply};
-use crate::ops::values;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+mod cpu;
+mod positions;
+mod reference;
 
-struct Linear;
+use crate::ops::apply::{Pass, apply};
+use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Saved, Sink, View};
+use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
-/// `x` (N,I) and `weight` (O,I) to (N,O).
-pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Linear)
+/// Inputs: x, weight (O,I), and a bias (O) if `bias`. x is (N,I) and the output (N,O); with `positions` x is (N,I,…) and the
+/// output (N,O,…): the same product at each position, a convolution of 1×1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    pub bias: bool,
+    pub positions: bool,
 }
 
-/// (N, I, O)
-fn sizes(x: &[usize], w: &[usize]) -> Result<(usize, usize, usize)> {
-    match (x, w) {
-        (&[n, i], &[o, j]) if i == j => Ok((n, i, o)),
-        _ => bail!("linear: shapes (N,I) and (O,I) were expected, found {x:?} and {w:?}"),
+/// Images or rows, inputs, outputs, and positions of an image.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    images: usize,
+    inputs: usize,
+    outputs: usize,
+    plane: usize,
+}
+
+impl Sizes {
+    fn of(inputs: &[View<'_, impl Copy>]) -> Sizes {
+        let (x, weight) = (inputs[0].dims, inputs[1].dims);
+        Sizes { images: x[0], inputs: x[1], outputs: weight[0], plane: x[2..].iter().product() }
     }
 }
 
-impl CustomOp2 for Linear {
+/// `x` (N,I) and `weight` (O,I) to (N,O).
+pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let op: Arc<dyn Operator> = Arc::new(Linear { bias: false, positions: false });
+    Ok(apply(&op, &[x, weight], Pass::Train { step: 0 })?.0)
+}
+
+impl Definition for Linear {
     fn name(&self) -> &'static str {
         "linear"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (n, i, o) = sizes(xl.dims(), wl.dims())?;
-        let left = Matrix { values: values::of_storage("linear", x, xl)?, rows: i, columns: 1 };
-        let right = Matrix { values: values::of_storage("linear", w, wl)?, rows: 1, columns: i };
-        let mut out = vec![0f32; n * o];
-        multiply(n, o, i, left, right, &mut out, o, false);
-        Ok((CpuStorage::F32(out), Shape::from((n, o))))
+    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+        let expected = 2 + usize::from(self.bias);
+        if inputs.len() != expected {
+            return Err(format!("linear: {expected} inputs were expected, found {}", inputs.len()));
+        }
+        let (x, weight) = (inputs[0], inputs[1]);
+        let rank = if self.positions { x.len() >= 3 } else { x.len() == 2 };
+        let (true, &[o, i]) = (rank, weight) else {
+            let form = if self.positions { "(N,I,…)" } else { "(N,I)" };
+            return Err(format!("linear: dimensions {form} and (O,I) were expected, found {x:?} and {weight:?}"));
+        };
+        if x[1] != i || x.contains(&0) || o == 0 {
+            return Err(format!("linear: x of {i} features was expected for weights {weight:?}, found {x:?}"));
+        }
+        if self.bias && inputs[2] != [o] {
+            return Err(format!("linear: a bias of {o} values was expected, found {:?}", inputs[2]));
+        }
+        let mut out = x.to_vec();
+        out[1] = o;
+        Ok(out)
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (n, i, o) = sizes(x.dims(), w.dims())?;
-        let mut dx = vec![0f32; n * i];
-        let mut dw = vec![0f32; o * i];
-        values::with(g, |g| {
-            values::with(w, |w| {
-                let (left, right) =
-                    (Matrix { values: g, rows: o, columns: 1 }, Matrix { values: w, rows: i, columns: 1 });
-                multiply(n, i, o, left, right, &mut dx, i, false);
-                Ok(())
-            })?;
-            values::with(x, |x| {
-                let (left, right) =
-                    (Matrix { values: g, rows: 1, columns: o }, Matrix { values: x, rows: i, columns: 1 });
-                multiply(o, i, n, left, right, &mut dw, i, false);
-                Ok(())
-            })
-        })?;
-        Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), Some(Tensor::from_vec(dw, w.shape(), w.device())?)))
+    fn reads(&self) -> Reads {
+        Reads { inputs: if self.bias { &[true, true, false] } else { &[true, true] }, output: false }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::linear;
-    use candle_core::{Device, Tensor, Var};
+impl Kernel<f32> for Linear {
+    fn forward(&self, inputs: &[View<'_, f32>], _mode: Mode<'_, f32>, out: &mut [f32], _saved: &mut Saved<f32>) {
+        let (sizes, bias) = (Sizes::of(inputs), inputs.get(2).map(|b| b.values));
+        let run = if self.positions { positions::forward } else { cpu::forward };
+        run(sizes, inputs[0].values, inputs[1].values, bias, out);
+    }
 
-    #[test]
-    fn output_and_gradients_match_a_hand_worked_case() {
-        let x = Var::new(&[[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &Device::Cpu).unwrap();
-        let w = Var::new(&[[1f32, 0.0, -1.0], [2.0, 1.0, 0.5]], &Device::Cpu).unwrap();
-        let y = linear(&x, &w).unwrap();
-        assert_eq!(y.to_vec2::<f32>().unwrap(), [[-2.0, 5.5], [-2.0, 16.0]]);
-        let g = Tensor::new(&[[1f32, 2.0], [3.0, -1.0]], &Device::Cpu).unwrap();
-        let gradients = (y * g).unwrap().sum_all().unwrap().backward().unwrap();
-        let found = |v: &Var| gradients.get(v).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(found(&x), [[5.0, 2.0, 0.0], [1.0, -1.0, -3.5]]);
-        assert_eq!(found(&w), [[13.0, 17.0, 21.0], [-2.0, -1.0, 0.0]]);
-        assert!(linear(&w, &Tensor::zeros((2, 2), candle_core::DType::F32, &Device::Cpu).unwrap()).is_err());
+    fn backward(
+        &self,
+        inputs: &[View<'_, f32>],
+        _output: &[f32],
+        _saved: &Saved<f32>,
+        gradient: &[f32],
+        sinks: &mut [Option<Sink<'_, f32>>],
+    ) {
+        let run = if self.positions { positions::backward } else { cpu::backward };
+        run(Sizes::of(inputs), inputs[0].values, inputs[1].values, gradient, sinks);
+    }
+}
+
+impl Kernel<f64> for Linear {
+    fn forward(&self, inputs: &[View<'_, f64>], _mode: Mode<'_, f64>, out: &mut [f64], _saved: &mut Saved<f64>) {
+        let (sizes, bias) = (Sizes::of(inputs), inputs.get(2).map(|b| b.values));
+        reference::forward(sizes, inputs[0].values, inputs[1].values, bias, out);
+    }
+
+    fn backward(
+        &self,
+        inputs: &[View<'_, f64>],
+        _output: &[f64],
+        _saved: &Saved<f64>,
+        gradient: &[f64],
+        sinks: &mut [Option<Sink<'_, f64>>],
+    ) {
+        reference::backward(Sizes::of(inputs), inputs[0].values, inputs[1].values, gradient, sinks);
     }
 }

@@ -3,5 +3,7 @@ mod add;
 mod average_pool;
 mod batch_norm;
 mod global_pool;
+mod linear;
+mod losses;
 mod max_pool;
 mod relu;
