@@ -2,8 +2,13 @@
 mod add;
 mod average_pool;
 mod batch_norm;
+mod channels;
+mod controller;
+mod dropout;
 mod global_pool;
 mod linear;
 mod losses;
 mod max_pool;
 mod relu;
+mod softmax;
+mod upsample;
