@@ -6,6 +6,7 @@ mod channels;
 mod controller;
 mod dropout;
 mod global_pool;
+mod golden;
 mod linear;
 mod losses;
 mod max_pool;
