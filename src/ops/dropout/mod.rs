@@ -1,6 +1,7 @@
 //! Element-wise dropout: each value is 0 with probability `rate`, else divided by 1 − rate. Knows no network.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
+use crate::ops::simd::{Routine, Vector, dispatch};
 use crate::seed::{Purpose, Stream};
 use candle_core::{Tensor, bail};
 use rayon::prelude::{
@@ -47,16 +48,42 @@ impl Dropout {
 
 /// `to` (+)= `from` times 0 or `keep`: 0·NaN and 0·∞ stay NaN, as in PyTorch.
 fn masked<T: Real>(mask: &[u32], keep: T, from: &[T], to: &mut [T], add: bool) {
-    to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK).zip(mask.par_chunks(CHUNK / WORD))).for_each(
-        |(to, (from, mask))| {
-            for ((to, from), word) in to.chunks_mut(WORD).zip(from.chunks(WORD)).zip(mask) {
-                for (bit, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                    let value = *from * if word >> bit & 1 == 1 { keep } else { T::zero() };
-                    *to = if add { *to + value } else { value };
-                }
-            }
-        },
-    );
+    let chunks = to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK).zip(mask.par_chunks(CHUNK / WORD)));
+    chunks.for_each(|(to, (from, mask))| dispatch(Masked { mask, keep, from, to, add }));
+}
+
+/// Plain loops, which the compiler turns into those instructions that `dispatch` found.
+struct Masked<'a, T> {
+    mask: &'a [u32],
+    keep: T,
+    from: &'a [T],
+    to: &'a mut [T],
+    add: bool,
+}
+
+impl<T: Real> Routine for Masked<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Masked { mask, keep, from, to, add } = self;
+        let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<WORD>(), from.as_chunks::<WORD>());
+        for ((to, from), word) in to.iter_mut().zip(from).zip(mask) {
+            times(*word, keep, from, to, add);
+        }
+        if let Some(word) = mask.get(to.len()) {
+            times(*word, keep, from_tail, to_tail, add);
+        }
+    }
+}
+
+/// The values of one word of the mask.
+#[inline(always)]
+fn times<T: Real>(word: u32, keep: T, from: &[T], to: &mut [T], add: bool) {
+    for (bit, (to, from)) in to.iter_mut().zip(from).enumerate() {
+        let value = *from * if word & 1 << bit != 0 { keep } else { T::zero() };
+        *to = if add { *to + value } else { value };
+    }
 }
 
 impl Definition for Dropout {

@@ -34,8 +34,8 @@ impl<T: Real> Axis<T> {
     }
 }
 
-/// `aten/src/ATen/native/UpSample.h` of PyTorch: `nearest_neighbor_compute_source_index` (in single precision whatever the type)
-/// and `area_pixel_compute_source_index`.
+/// `aten/src/ATen/native/UpSample.h` of PyTorch: `nearest_neighbor_compute_source_index` (in single precision, as it is there for
+/// f32; rounding decides at few sizes) and `area_pixel_compute_source_index`.
 fn place<T: Real>(interpolation: Interpolation, old: usize, new: usize, at: usize) -> Place<T> {
     let align_corners = match interpolation {
         Interpolation::Nearest => {

@@ -87,7 +87,9 @@ impl<T: Real> Kernel<T> for Upsample {
                     line.fill(T::zero());
                     for (g, place) in g.iter().zip(&across.places) {
                         line[place.first] += *g * place.near;
-                        line[place.second] += *g * place.far;
+                        if place.far != T::zero() {
+                            line[place.second] += *g * place.far;
+                        }
                     }
                     let place = down.at(row);
                     for (row, weight) in [(place.first, place.near), (place.second, place.far)] {
