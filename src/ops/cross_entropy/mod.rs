@@ -62,7 +62,7 @@ impl<T: Real> Kernel<T> for CrossEntropy {
         let (mut largest, mut logs) = (vec![T::zero(); n], vec![T::zero(); n]);
         let rows = inputs[0].values.par_chunks(ROWS * k).zip(self.classes.par_chunks(ROWS));
         let kept = largest.par_chunks_mut(ROWS).zip(logs.par_chunks_mut(ROWS));
-        let sum = |((logits, classes), (largest, logs)): ((&[T], &[u32]), (&mut [T], &mut [T]))| {
+        let sums = rows.zip(kept).map(|((logits, classes), (largest, logs))| {
             let mut sum = 0.0;
             for (row, logits) in logits.chunks_exact(k).enumerate() {
                 // NaN must come through: it does in the sum of exponentials
@@ -79,8 +79,8 @@ impl<T: Real> Kernel<T> for CrossEntropy {
                 };
             }
             sum
-        };
-        let sums: Vec<f64> = rows.zip(kept).map(sum).collect();
+        });
+        let sums: Vec<f64> = sums.collect();
         out[0] = T::of(sums.iter().sum::<f64>() / n as f64);
         saved.arrays = vec![largest, logs];
     }

@@ -223,3 +223,42 @@ unsafe fn dot<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
     };
     rest.iter().zip(last).fold(sum, |sum, (a, b)| a.mul_add(*b, sum))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Few, FewInput, FewWeight};
+    use crate::ops::linear::Sizes;
+    use crate::ops::simd::{Plain, Routine, dispatch};
+
+    #[test]
+    fn plain_rust_gives_the_bits_of_vectors() {
+        let sizes = Sizes { images: 1, inputs: 7, outputs: 2, plane: 2099 };
+        let draw =
+            |n: u32| (0..n).map(|i| (i.wrapping_mul(2_654_435_769) >> 8) as f32 / 8e6 - 1.0).collect::<Vec<f32>>();
+        let (x, weight, g) = (draw(7 * 2099), draw(14), draw(2 * 2099));
+        let all = |plain: bool| {
+            let (mut out, mut dx, mut sums) = (g.clone(), x.clone(), vec![0.0; 14]);
+            // SAFETY: plain Rust needs no instructions; so below.
+            let work = Few { sizes, x: &x, weight: &weight, bias: Some(&weight[..2]), out: &mut out };
+            if plain {
+                unsafe { work.run::<Plain>() }
+            } else {
+                dispatch(work)
+            }
+            let work = FewInput { sizes, weight: &weight, g: &g, dx: &mut dx, add: true };
+            if plain {
+                unsafe { work.run::<Plain>() }
+            } else {
+                dispatch(work)
+            }
+            let work = FewWeight { sizes, x: &x, g: &g, sums: &mut sums };
+            if plain {
+                unsafe { work.run::<Plain>() }
+            } else {
+                dispatch(work)
+            }
+            (out.iter().chain(&dx).map(|v| v.to_bits()).collect::<Vec<u32>>(), format!("{sums:?}"))
+        };
+        assert_eq!(all(true), all(false));
+    }
+}

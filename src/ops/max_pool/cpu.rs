@@ -221,3 +221,34 @@ fn plain(layout: &Layout, x: &[f32], out: &mut [f32], places: &mut [u32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Forward, Layout};
+    use crate::ops::max_pool::MaxPool;
+    use crate::ops::simd::{Plain, Routine, dispatch};
+    use crate::ops::window::Window;
+
+    #[test]
+    fn plain_rust_gives_the_bits_of_vectors() {
+        // few different values, so that ties abound
+        let x: Vec<f32> = (0..2 * 9 * 21_u32).map(|i| (i.wrapping_mul(2_654_435_769) >> 29) as f32).collect();
+        for window in [Window::square(3, 1, 1), Window::square(3, 2, 1), Window::square(2, 2, 0)] {
+            let sizes = MaxPool { window }.sizes(&[2, 1, 9, 21]);
+            let layout = Layout::new(&window, sizes);
+            let both = |plain: bool| {
+                let size = 2 * sizes.output[0] * sizes.output[1];
+                let (mut out, mut places) = (vec![f32::NAN; size], vec![u32::MAX; size]);
+                let work = Forward { layout: &layout, x: &x, out: &mut out, places: &mut places };
+                // SAFETY: plain Rust needs no instructions.
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                (out.iter().map(|v| v.to_bits()).collect::<Vec<u32>>(), places)
+            };
+            assert_eq!(both(true), both(false));
+        }
+    }
+}
