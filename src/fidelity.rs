@@ -54,6 +54,13 @@ pub const SWITCHES: &[Switch] = &[
         origin: "methods §2.1; NB360:backbone/backbone_pt.py pools 15×15 with kernel and stride 8",
     },
     Switch {
+        key: "fidelity.wrn_series_network",
+        as_run: Preset::Text("resnet"),
+        as_described: Preset::Text("wrn"),
+        doc: "Network of space wrn on series: the residual network of three blocks that ran, or WRN-16-4 in one dimension.",
+        origin: "methods §2.3, §6 no. 1; NB360:backbone_1d/backbone_1d.py",
+    },
+    Switch {
         key: "fidelity.darcy_batch_means",
         as_run: Preset::Bool(true),
         as_described: Preset::Bool(false),

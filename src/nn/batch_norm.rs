@@ -1,49 +1,39 @@
-//! Batch normalisation layer with running statistics, PyTorch's constants (epsilon 1e-5, momentum 0.1) by default.
+//! Batch normalisation layers with running statistics. Knows no network.
 
-use crate::nn::network::Mode;
-use crate::nn::parameters::{Buffer, Builder};
-use crate::ops::batch_norm::{self, BatchStatistics};
-use candle_core::{Result, Tensor};
+use crate::nn::builder::{Builder, Value};
+use crate::ops::batch_norm::BatchNorm;
+use std::sync::Arc;
 
-#[derive(Clone, Debug)]
-pub struct BatchNorm {
-    gamma: Tensor,
-    beta: Tensor,
-    mean: Buffer,
-    variance: Buffer,
-    epsilon: f64,
-    momentum: f64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Norm {
+    /// Trained scale and shift.
+    pub affine: bool,
+    /// ReLU of the result, in the same pass.
+    pub relu: bool,
+    pub epsilon: f64,
+    /// Share of the newest batch in the running statistics.
+    pub momentum: f64,
 }
 
-impl BatchNorm {
-    pub fn new(builder: &mut Builder, name: &str, channels: usize) -> Result<Self> {
-        builder.within(name, |b| {
-            Ok(BatchNorm {
-                gamma: b.parameter("weight", &[channels], |_| 1.0)?,
-                beta: b.parameter("bias", &[channels], |_| 0.0)?,
-                mean: b.buffer("running_mean", channels, 0.0),
-                variance: b.buffer("running_var", channels, 1.0),
-                epsilon: 1e-5,
-                momentum: 0.1,
-            })
-        })
-    }
+/// PyTorch's constants.
+pub const NORM: Norm = Norm { affine: true, relu: false, epsilon: 1e-5, momentum: 0.1 };
+pub const NORM_RELU: Norm = Norm { relu: true, ..NORM };
 
-    /// (N,C,…) to the same shape. Training moves the running statistics: running ← 0.9·running + 0.1·batch.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        if mode == Mode::Evaluate {
-            let statistics = BatchStatistics { mean: self.mean.values(), variance: self.variance.values() };
-            return batch_norm::evaluate(x, &self.gamma, &self.beta, &statistics, self.epsilon);
+impl Norm {
+    /// Normalises each channel of `x`; `residual` is added before the ReLU.
+    pub fn layer(&self, b: &mut Builder, name: &str, x: Value, residual: Option<Value>) -> Value {
+        let Norm { affine, relu, epsilon: eps, momentum } = *self;
+        let channels = x.channels;
+        let parameters = b.within(name, |b| {
+            b.buffer("running_mean", channels, 0.0, momentum);
+            b.buffer("running_var", channels, 1.0, momentum);
+            let mut make = |name: &str, value: f64| b.parameter(name, &[channels], |_| value);
+            if affine { vec![make("weight", 1.0), make("bias", 0.0)] } else { Vec::new() }
+        });
+        let op = Arc::new(BatchNorm { affine, relu, residual: residual.is_some(), eps });
+        match residual {
+            None => b.step(op, &[x], parameters, channels),
+            Some(residual) => b.step_between(op, x, parameters, residual, channels),
         }
-        let (y, batch) = batch_norm::train(x, &self.gamma, &self.beta, self.epsilon)?;
-        for (buffer, batch) in [(&self.mean, batch.mean), (&self.variance, batch.variance)] {
-            buffer.update(|running| {
-                for (running, batch) in running.iter_mut().zip(batch) {
-                    let moved = (1.0 - self.momentum) * f64::from(*running) + self.momentum * f64::from(batch);
-                    *running = moved as f32;
-                }
-            });
-        }
-        Ok(y)
     }
 }

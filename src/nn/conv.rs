@@ -1,72 +1,97 @@
-//! Convolution layer with its weights and an optional bias. 1D is a plane of height 1 by value.
+//! Convolution layers. Knows no network.
 
-use crate::nn::parameters::Builder;
-use crate::ops::conv;
-use candle_core::{Result, Tensor};
+use crate::nn::builder::{Builder, Value};
+use crate::nn::program::Source;
+use crate::ops::conv::Conv;
+use std::sync::Arc;
 
 /// How the weights start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
     /// N(0, 2 / (k²·C_out)): kaiming normal over the fan-out, as the wide residual network has it.
     FanOut,
-    /// U(−b, b) with b = 1/√(C_in·k²): PyTorch's default for convolution and linear layers.
+    /// U(−b, b) with b = 1/√(C_in·k²/groups): PyTorch's default for convolution and linear layers, biases included.
     FanIn,
 }
 
-#[derive(Clone, Debug)]
-pub struct Conv {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    op: conv::Conv,
-}
-
+/// One layer without its inputs: a convolution of (N,inputs,H,W).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
-    pub padding: [usize; 2],
+    /// Zeros before and after, per axis.
+    pub padding: [[usize; 2]; 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
 }
 
 impl ConvShape {
-    /// A k×k kernel that keeps the size of the plane at stride 1 (k odd).
-    pub fn square(inputs: usize, outputs: usize, k: usize, stride: usize) -> Self {
-        ConvShape { inputs, outputs, kernel: [k; 2], stride: [stride; 2], padding: [k / 2; 2] }
+    /// A kernel of k per axis (k along a series) that keeps the size at stride 1. An even k pads one more behind.
+    pub fn same(series: bool, inputs: usize, outputs: usize, k: usize, stride: usize) -> Self {
+        let axis = |used: bool| {
+            let k = if used { k } else { 1 };
+            (k, if used { stride } else { 1 }, [(k - 1) / 2, k / 2])
+        };
+        let (vertical, horizontal) = (axis(!series), axis(true));
+        ConvShape {
+            inputs,
+            outputs,
+            kernel: [vertical.0, horizontal.0],
+            stride: [vertical.1, horizontal.1],
+            padding: [vertical.2, horizontal.2],
+            dilation: [1, 1],
+            groups: 1,
+        }
     }
-}
 
-impl Conv {
-    pub fn new(builder: &mut Builder, name: &str, shape: ConvShape, init: Init) -> Result<Self> {
-        let ConvShape { inputs, outputs, kernel, stride, padding } = shape;
-        let window = kernel[0] * kernel[1];
-        let dims = [outputs, inputs, kernel[0], kernel[1]];
-        let weight = builder.within(name, |b| match init {
+    fn fan_in(&self) -> usize {
+        self.inputs / self.groups * self.kernel[0] * self.kernel[1]
+    }
+
+    fn op(&self, bias: bool, residual: bool) -> Conv {
+        let ConvShape { stride, padding, dilation, groups, .. } = *self;
+        Conv { stride, padding, dilation, groups, bias, residual }
+    }
+
+    /// Makes `weight` under the current path.
+    pub fn weight(&self, b: &mut Builder, init: Init) -> Source {
+        let dims = [self.outputs, self.inputs / self.groups, self.kernel[0], self.kernel[1]];
+        match init {
             Init::FanOut => {
-                let deviation = (2.0 / (window * outputs) as f64).sqrt();
+                let deviation = (2.0 / (self.kernel[0] * self.kernel[1] * self.outputs) as f64).sqrt();
                 b.parameter("weight", &dims, |s| s.normal() * deviation)
             }
             Init::FanIn => {
-                let bound = 1.0 / ((window * inputs) as f64).sqrt();
+                let bound = 1.0 / (self.fan_in() as f64).sqrt();
                 b.parameter("weight", &dims, |s| (2.0 * s.uniform() - 1.0) * bound)
             }
-        })?;
-        Ok(Conv { weight, bias: None, op: conv::Conv { stride, padding } })
-    }
-
-    /// Adds a bias that starts at 0.
-    pub fn with_zero_bias(mut self, builder: &mut Builder, name: &str) -> Result<Self> {
-        let outputs = self.weight.dim(0)?;
-        self.bias = Some(builder.within(name, |b| b.parameter("bias", &[outputs], |_| 0.0))?);
-        Ok(self)
-    }
-
-    /// (N,C,H,W) to (N,O,H',W').
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = conv::conv(x, &self.weight, self.op)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
-            None => Ok(y),
         }
+    }
+
+    /// The convolution of `x` with weights made before; `residual` is added to it.
+    pub fn apply(&self, b: &mut Builder, x: Value, weight: Source, residual: Option<Value>) -> Value {
+        let op = Arc::new(self.op(false, residual.is_some()));
+        match residual {
+            None => b.step(op, &[x], [weight], self.outputs),
+            Some(residual) => b.step_between(op, x, [weight], residual, self.outputs),
+        }
+    }
+
+    /// Makes `<name>.weight` and convolves.
+    pub fn layer(&self, b: &mut Builder, name: &str, x: Value, init: Init) -> Value {
+        let weight = b.within(name, |b| self.weight(b, init));
+        self.apply(b, x, weight, None)
+    }
+
+    /// Makes `<name>.weight` and `<name>.bias`, both by `Init::FanIn`, and convolves.
+    pub fn layer_with_bias(&self, b: &mut Builder, name: &str, x: Value) -> Value {
+        let bound = 1.0 / (self.fan_in() as f64).sqrt();
+        let parameters = b.within(name, |b| {
+            let weight = self.weight(b, Init::FanIn);
+            [weight, b.parameter("bias", &[self.outputs], |s| (2.0 * s.uniform() - 1.0) * bound)]
+        });
+        b.step(Arc::new(self.op(true, false)), &[x], parameters, self.outputs)
     }
 }

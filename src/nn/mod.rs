@@ -1,7 +1,9 @@
 //! Layers, initialisation and the set of a network's parameters. Knows no space and no task.
 pub mod batch_norm;
+pub mod builder;
 pub mod conv;
-pub mod dropout;
 pub mod linear;
 pub mod network;
 pub mod parameters;
+pub mod program;
+pub mod supernet;

@@ -1,34 +1,27 @@
-//! The parameters (trained) and buffers (running statistics) of one network, in the order in which they were made.
-//! Knows no layer and no file format.
+//! The parameters (trained) and buffers (running statistics) of one network: one flat array each, with named parts in the
+//! order in which they were made. Knows no layer and no file format.
 
 use crate::artifacts::weights::Saved;
-use crate::seed::{Purpose, Stream};
-use candle_core::{Device, Result, Tensor, Var};
-use std::sync::{Arc, Mutex};
+use candle_core::{DType, Device, Result, Tensor, Var};
+use std::ops::Range;
+use std::sync::Mutex;
 
 /// A trained array. Names follow PyTorch, such as `block1.layer.0.conv1.weight`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     pub name: String,
-    pub var: Var,
+    pub shape: Vec<usize>,
+    /// Its place in the flat array, row-major.
+    pub range: Range<usize>,
 }
 
-/// An array that is updated outside of gradient descent, such as `bn1.running_mean`. Clones share the values.
-#[derive(Clone, Debug)]
+/// An array that moves with the batches rather than by gradient descent, such as `bn1.running_mean`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
     pub name: String,
-    values: Arc<Mutex<Vec<f32>>>,
-}
-
-impl Buffer {
-    pub fn values(&self) -> Vec<f32> {
-        self.values.lock().expect("no panic while locked").clone()
-    }
-
-    /// `f` changes the values in place.
-    pub fn update(&self, f: impl FnOnce(&mut [f32])) {
-        f(&mut self.values.lock().expect("no panic while locked"));
-    }
+    pub range: Range<usize>,
+    /// running ← (1 − momentum)·running + momentum·batch, as PyTorch counts it.
+    pub momentum: f64,
 }
 
 /// Saved arrays that do not belong to this network.
@@ -44,132 +37,127 @@ pub enum LoadError {
     Tensor(#[from] candle_core::Error),
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct ParameterSet {
-    pub parameters: Vec<Parameter>,
-    pub buffers: Vec<Buffer>,
+    parameters: Vec<Parameter>,
+    buffers: Vec<Buffer>,
+    /// All trained values, `f32`, or `f64` in a reference network.
+    theta: Var,
+    /// All running statistics; numbers of the kind that `theta` has.
+    running: Mutex<Vec<f64>>,
 }
 
 impl ParameterSet {
-    /// Number of trained values.
-    pub fn count(&self) -> u64 {
-        self.parameters.iter().map(|p| p.var.elem_count() as u64).sum()
+    /// `values` and `running` hold what the parts of `parameters` and `buffers` start with.
+    pub fn new(
+        parameters: Vec<Parameter>,
+        values: Vec<f32>,
+        buffers: Vec<Buffer>,
+        running: Vec<f64>,
+    ) -> Result<ParameterSet> {
+        let theta = Var::from_vec(values.clone(), values.len(), &Device::Cpu)?;
+        Ok(ParameterSet { parameters, buffers, theta, running: Mutex::new(running) })
     }
 
-    /// Parameters, then buffers.
-    pub fn save(&self) -> Result<Vec<Saved>> {
-        let mut saved = Vec::with_capacity(self.parameters.len() + self.buffers.len());
-        for Parameter { name, var } in &self.parameters {
-            let values = var.flatten_all()?.to_vec1::<f32>()?;
-            saved.push(Saved { name: name.clone(), shape: var.dims().to_vec(), values });
-        }
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// Number of trained values.
+    pub fn count(&self) -> u64 {
+        self.theta.elem_count() as u64
+    }
+
+    /// All trained values as one tensor of one dimension.
+    pub fn theta(&self) -> &Tensor {
+        self.theta.as_tensor()
+    }
+
+    /// Running statistics, buffer by buffer.
+    pub fn running(&self) -> Vec<f64> {
+        self.running.lock().expect("no panic while locked").clone()
+    }
+
+    /// Moves the running statistics towards those of a batch.
+    pub fn observe(&self, batch: &[f64]) {
+        let single = self.theta.dtype() == DType::F32;
+        let mut running = self.running.lock().expect("no panic while locked");
         for buffer in &self.buffers {
-            let values = buffer.values();
-            saved.push(Saved { name: buffer.name.clone(), shape: vec![values.len()], values });
+            for (value, batch) in running[buffer.range.clone()].iter_mut().zip(&batch[buffer.range.clone()]) {
+                let moved = (1.0 - buffer.momentum) * *value + buffer.momentum * batch;
+                *value = if single { f64::from(moved as f32) } else { moved };
+            }
+        }
+    }
+
+    pub fn into_double(self) -> Result<ParameterSet> {
+        Ok(ParameterSet { theta: Var::from_tensor(&self.theta.to_dtype(DType::F64)?)?, ..self })
+    }
+
+    /// Parameters, then buffers, in `f32`.
+    pub fn save(&self) -> Result<Vec<Saved>> {
+        let values = self.theta.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let running = self.running();
+        let mut saved = Vec::with_capacity(self.parameters.len() + self.buffers.len());
+        for Parameter { name, shape, range } in &self.parameters {
+            saved.push(Saved { name: name.clone(), shape: shape.clone(), values: values[range.clone()].to_vec() });
+        }
+        for Buffer { name, range, .. } in &self.buffers {
+            let values = running[range.clone()].iter().map(|v| *v as f32).collect();
+            saved.push(Saved { name: name.clone(), shape: vec![range.len()], values });
         }
         Ok(saved)
     }
 
-    /// Takes saved arrays over, in any order; names and shapes must be exactly those of this set.
+    /// Takes saved arrays over, in any order; names and shapes must be exactly those of this set. Nothing changes on error.
     pub fn load(&self, saved: &[Saved]) -> std::result::Result<(), LoadError> {
-        let find =
-            |name: &str| saved.iter().find(|s| s.name == name).ok_or_else(|| LoadError::Missing(name.to_string()));
-        let check = |found: &Saved, expected: &[usize]| {
-            if found.shape == expected && found.values.len() == expected.iter().product::<usize>() {
-                return Ok(());
-            }
-            let (name, found) = (found.name.clone(), found.shape.clone());
-            Err(LoadError::Shape { name, expected: expected.to_vec(), found })
-        };
         let known =
             |name: &str| self.parameters.iter().any(|p| p.name == name) || self.buffers.iter().any(|b| b.name == name);
         if let Some(extra) = saved.iter().find(|s| !known(&s.name)) {
             return Err(LoadError::Extra(extra.name.clone()));
         }
-        for Parameter { name, var } in &self.parameters {
-            let found = find(name)?;
-            check(found, var.dims())?;
-            var.set(&Tensor::from_slice(&found.values, var.shape(), var.device())?)?;
+        let find = |name: &str, shape: &[usize]| {
+            let found = saved.iter().find(|s| s.name == name).ok_or_else(|| LoadError::Missing(name.to_string()))?;
+            if found.shape == shape && found.values.len() == shape.iter().product::<usize>() {
+                return Ok(found);
+            }
+            let (name, found) = (found.name.clone(), found.shape.clone());
+            Err(LoadError::Shape { name, expected: shape.to_vec(), found })
+        };
+        let mut values = Vec::with_capacity(self.theta.elem_count());
+        for Parameter { name, shape, .. } in &self.parameters {
+            values.extend_from_slice(&find(name, shape)?.values);
         }
-        for buffer in &self.buffers {
-            let found = find(&buffer.name)?;
-            check(found, &[buffer.values().len()])?;
-            buffer.update(|values| values.copy_from_slice(&found.values));
+        let mut running = Vec::new();
+        for Buffer { name, range, .. } in &self.buffers {
+            running.extend(find(name, &[range.len()])?.values.iter().map(|v| f64::from(*v)));
         }
+        let length = values.len();
+        self.theta.set(&Tensor::from_vec(values, length, &Device::Cpu)?.to_dtype(self.theta.dtype())?)?;
+        *self.running.lock().expect("no panic while locked") = running;
         Ok(())
-    }
-}
-
-/// Makes parameters under a path of names. Each one draws from its own stream, by its place in the order.
-pub struct Builder {
-    set: ParameterSet,
-    init: Purpose,
-    path: Vec<String>,
-}
-
-impl Builder {
-    /// `init` is the purpose of all initial values, such as (seed, `retrain`, `init`).
-    pub fn new(init: Purpose) -> Self {
-        Builder { set: ParameterSet::default(), init, path: Vec::new() }
-    }
-
-    pub fn finish(self) -> ParameterSet {
-        self.set
-    }
-
-    /// What `f` makes is named `<name>.…`.
-    pub fn within<R>(&mut self, name: &str, f: impl FnOnce(&mut Builder) -> R) -> R {
-        self.path.push(name.to_string());
-        let result = f(self);
-        self.path.pop();
-        result
-    }
-
-    fn name(&self, name: &str) -> String {
-        let mut path = self.path.join(".");
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path + name
-    }
-
-    /// A parameter whose values are drawn in row-major order.
-    pub fn parameter(
-        &mut self,
-        name: &str,
-        shape: &[usize],
-        mut draw: impl FnMut(&mut Stream) -> f64,
-    ) -> Result<Tensor> {
-        let mut stream = self.init.at(self.set.parameters.len() as u64);
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| draw(&mut stream) as f32).collect();
-        let var = Var::from_vec(values, shape, &Device::Cpu)?;
-        let tensor = var.as_tensor().clone();
-        self.set.parameters.push(Parameter { name: self.name(name), var });
-        Ok(tensor)
-    }
-
-    /// A buffer of `length` equal values.
-    pub fn buffer(&mut self, name: &str, length: usize, value: f32) -> Buffer {
-        let buffer = Buffer { name: self.name(name), values: Arc::new(Mutex::new(vec![value; length])) };
-        self.set.buffers.push(buffer.clone());
-        buffer
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Builder, LoadError, ParameterSet};
+    use super::{LoadError, ParameterSet};
     use crate::artifacts::weights::Saved;
+    use crate::nn::builder::Builder;
     use crate::seed::Purpose;
 
     fn set() -> ParameterSet {
         let mut builder = Builder::new(Purpose::new(0, "test", "init"));
         builder.within("a", |b| {
-            b.parameter("weight", &[2, 3], |s| s.normal()).unwrap();
-            b.buffer("running_mean", 2, 0.0);
+            b.parameter("weight", &[2, 3], |s| s.normal());
+            b.buffer("running_mean", 2, 0.0, 0.1);
         });
-        builder.parameter("bias", &[2], |_| 1.0).unwrap();
-        builder.finish()
+        builder.parameter("bias", &[2], |_| 1.0);
+        builder.parameters().unwrap()
     }
 
     #[test]

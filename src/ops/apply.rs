@@ -19,6 +19,15 @@ enum Kept {
     F64(Saved<f64>),
 }
 
+impl Drop for Kept {
+    fn drop(&mut self) {
+        match self {
+            Kept::F32(saved) => std::mem::take(saved).recycle(),
+            Kept::F64(saved) => std::mem::take(saved).recycle(),
+        }
+    }
+}
+
 /// One use of an operator: what its forward pass left waits here for the backward pass, and goes with the graph.
 #[derive(Clone)]
 struct Node {

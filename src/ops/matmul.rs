@@ -4,8 +4,8 @@ use gemm::Parallelism;
 
 /// A matrix inside a slice: `values[row * rows + column * columns]`.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    pub values: &'a [f32],
+pub struct Matrix<'a, T> {
+    pub values: &'a [T],
     /// Distance between rows.
     pub rows: usize,
     /// Distance between columns.
@@ -21,8 +21,8 @@ pub fn multiply(
     m: usize,
     n: usize,
     k: usize,
-    left: Matrix<'_>,
-    right: Matrix<'_>,
+    left: Matrix<'_, f32>,
+    right: Matrix<'_, f32>,
     out: &mut [f32],
     out_rows: usize,
     add: bool,

@@ -3,12 +3,15 @@
 //!
 //! Images are (N,C,H,W); a series (N,C,L) is an image of height 1, so that one definition serves both.
 
+use crate::ops::pool::{DOUBLE, Pool, SINGLE};
 use std::fmt::Debug;
 
 /// The two kinds of numbers that operators compute with.
 pub trait Real: num_traits::Float + num_traits::NumAssign + Debug + Default + Send + Sync + 'static {
     fn of(value: f64) -> Self;
     fn double(self) -> f64;
+    /// Where large arrays of this kind come from and go to.
+    fn pool() -> &'static Pool<Self>;
 }
 
 impl Real for f32 {
@@ -19,6 +22,10 @@ impl Real for f32 {
     fn double(self) -> f64 {
         f64::from(self)
     }
+
+    fn pool() -> &'static Pool<f32> {
+        &SINGLE
+    }
 }
 
 impl Real for f64 {
@@ -28,6 +35,10 @@ impl Real for f64 {
 
     fn double(self) -> f64 {
         self
+    }
+
+    fn pool() -> &'static Pool<f64> {
+        &DOUBLE
     }
 }
 
@@ -82,6 +93,16 @@ pub struct Saved<T> {
     pub indices: Vec<u32>,
     /// In training: statistics of the batch, as many as `Definition::statistics` says.
     pub statistics: Vec<T>,
+    /// What the parts of an operator made of others left, in their order.
+    pub nested: Vec<Saved<T>>,
+}
+
+impl<T: Real> Saved<T> {
+    /// Gives the arrays back for the next pass.
+    pub fn recycle(self) {
+        self.arrays.into_iter().for_each(|array| T::pool().give(array));
+        self.nested.into_iter().for_each(Saved::recycle);
+    }
 }
 
 /// Which values a backward pass reads besides the gradient and what was saved; all others may be gone by then.

@@ -15,7 +15,7 @@ use crate::stages::inputs;
 use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
 use crate::training::fit::{Draw, Fit, FitParams, Loss};
 use crate::training::order::Order;
-use crate::training::schedule::{Steps, scaled};
+use crate::training::schedule::{Schedule, scaled};
 use crate::training::sgd::SgdParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -208,7 +208,7 @@ impl RetrainParams {
         FitParams {
             steps: self.steps(&order),
             order,
-            schedule: Steps {
+            schedule: Schedule::Steps {
                 base: self.learning_rate,
                 gamma: self.gamma,
                 milestones: milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),

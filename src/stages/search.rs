@@ -19,6 +19,14 @@ pub enum SphericalHead {
     Global,
 }
 
+/// The network behind `wrn` on series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeriesNetwork {
+    Resnet,
+    Wrn,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchParams {
@@ -26,10 +34,15 @@ pub struct SearchParams {
     pub width: Option<usize>,
     #[serde(rename = "fidelity.wrn_spherical_head", default, skip_serializing_if = "Option::is_none")]
     pub spherical_head: Option<SphericalHead>,
+    #[serde(rename = "fidelity.wrn_series_network", default, skip_serializing_if = "Option::is_none")]
+    pub series_network: Option<SeriesNetwork>,
 }
 
 /// Matters where the network is the wide residual one and the task's final plane is not pooled as a whole.
 const HEAD: Gate = Gate { key: "fidelity.wrn_spherical_head", reader: Reader::Both };
+
+/// Matters where the network is the wide residual one and the task's samples are series.
+const SERIES: Gate = Gate { key: "fidelity.wrn_series_network", reader: Reader::Both };
 
 pub fn settings() -> Vec<Setting> {
     vec![
@@ -45,16 +58,23 @@ pub fn settings() -> Vec<Setting> {
             doc: "Pooling of a final plane of 8 to 15 per side other than 8×8: its top left 8×8 corner, or all of it.",
             keyed: true,
         },
+        Setting {
+            key: "fidelity.wrn_series_network",
+            kind: Kind::Choice(&["resnet", "wrn"]),
+            doc: "Network of space wrn on series: the residual network of three blocks that ran, or WRN-16-4 in one dimension.",
+            keyed: true,
+        },
     ]
 }
 
 /// Canonical parameters for a cell whose rows look at `reads`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
-    let mut params: SearchParams = canonical::parse(&reads.relevant(settings, &[HEAD]))?;
+    let mut params: SearchParams = canonical::parse(&reads.relevant(settings, &[HEAD, SERIES]))?;
     if params.width.is_some_and(|width| width == 0 || width > 1024) {
         return Err("network.width: 1 to 1024 channels were expected".to_string());
     }
     reads.fill(&HEAD, &mut params.spherical_head, SphericalHead::Corner);
+    reads.fill(&SERIES, &mut params.series_network, SeriesNetwork::Resnet);
     canonical::write(&params)
 }
 
@@ -75,6 +95,7 @@ pub fn search(
         default_params: DefaultParams {
             width: params.width,
             global_head: params.spherical_head == Some(SphericalHead::Global),
+            wide_series: params.series_network == Some(SeriesNetwork::Wrn),
         },
     };
     let mut search = start(&setup).map_err(StageError::Data)?;

@@ -8,8 +8,9 @@ use crate::seed::Purpose;
 use crate::training::error::TrainError;
 use crate::training::order::Order;
 use crate::training::resumable::{Resumable, StepReport};
-use crate::training::schedule::Steps;
+use crate::training::schedule::Schedule;
 use crate::training::sgd::{Sgd, SgdParams};
+use crate::training::update::Memory;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ pub struct FitParams {
     /// Optimiser steps in all; an epoch is `order.batches()` of them, the last one may be cut short.
     pub steps: u64,
     pub order: Order,
-    pub schedule: Steps,
+    pub schedule: Schedule,
     pub sgd: SgdParams,
     /// Purpose of the orders of the epochs.
     pub shuffling: Purpose,
@@ -66,7 +67,7 @@ impl<'a> Fit<'a> {
         if params.order.samples == 0 || params.order.batch == 0 {
             return Err(TrainError::Data("training needs at least one sample and a batch of at least one".into()));
         }
-        let sgd = Sgd::new(params.sgd, set);
+        let sgd = Sgd::new(params.sgd, set.theta());
         Ok(Fit { params, set, sgd, loss, step: 0, sum: 0.0, log: Vec::new(), order: None })
     }
 
@@ -108,7 +109,10 @@ impl Resumable for Fit<'_> {
         }
         let gradients = loss.backward()?;
         drop(loss); // frees the activations before the update copies parameters
-        self.sgd.step(self.set, &gradients, self.params.schedule.at(epoch))?;
+        let gradient = gradients
+            .get(self.set.theta())
+            .ok_or_else(|| TrainError::State("the loss does not depend on the parameters".into()))?;
+        self.sgd.step(self.set.theta(), gradient, self.params.schedule.at(epoch), 1.0)?;
         self.step += 1;
         self.sum += f64::from(value);
         if index + 1 == batches || self.done() {
@@ -122,11 +126,11 @@ impl Resumable for Fit<'_> {
     fn state(&self) -> Result<Vec<u8>, TrainError> {
         let log = self.log.iter().map(|(loss, steps)| (loss.to_bits(), *steps)).collect();
         let position = Position { step: self.step, sum: self.sum.to_bits(), log };
-        let prefixed = |prefix: &str, saved: Vec<Saved>| -> Vec<Saved> {
-            saved.into_iter().map(|s| Saved { name: format!("{prefix}/{}", s.name), ..s }).collect()
-        };
-        let mut arrays = prefixed("network", self.set.save()?);
-        arrays.extend(prefixed("velocity", self.sgd.save(self.set)));
+        let named = |s: Saved| Saved { name: format!("network/{}", s.name), ..s };
+        let mut arrays: Vec<Saved> = self.set.save()?.into_iter().map(named).collect();
+        if let Memory::F32(velocity) = self.sgd.memory() {
+            arrays.push(Saved { name: "velocity".into(), shape: vec![velocity.len()], values: velocity.clone() });
+        }
         let position = serde_json::to_vec(&position).map_err(|e| TrainError::State(e.to_string()))?;
         let arrays = weights::encode(&arrays).map_err(TrainError::State)?;
         let mut state = (position.len() as u64).to_le_bytes().to_vec();
@@ -145,12 +149,14 @@ impl Resumable for Fit<'_> {
             return Err(TrainError::State(format!("{} of {} steps are done", position.step, self.params.steps)));
         }
         let arrays = weights::decode(arrays).map_err(TrainError::State)?;
-        let under = |prefix: &str| -> Vec<Saved> {
-            let named = arrays.iter().filter_map(|s| Some((s, s.name.strip_prefix(prefix)?)));
-            named.map(|(s, name)| Saved { name: name.to_string(), ..s.clone() }).collect()
-        };
-        self.set.load(&under("network/"))?;
-        self.sgd.load(self.set, &under("velocity/"))?;
+        let named = arrays.iter().filter_map(|s| Some((s, s.name.strip_prefix("network/")?)));
+        let network: Vec<Saved> = named.map(|(s, name)| Saved { name: name.to_string(), ..s.clone() }).collect();
+        let velocity = arrays.into_iter().find(|s| s.name == "velocity").map(|s| s.values);
+        match (self.sgd.memory_mut(), velocity) {
+            (Memory::F32(kept), Some(saved)) if kept.len() == saved.len() => *kept = saved,
+            _ => return Err(TrainError::State("the optimiser's velocity does not fit".into())),
+        }
+        self.set.load(&network)?;
         self.step = position.step;
         self.sum = f64::from_bits(position.sum);
         self.log = position.log.into_iter().map(|(loss, steps)| (f64::from_bits(loss), steps)).collect();
@@ -162,26 +168,27 @@ impl Resumable for Fit<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Draw, Fit, FitParams, Loss};
-    use crate::nn::parameters::{Builder, ParameterSet};
+    use crate::nn::builder::Builder;
+    use crate::nn::parameters::ParameterSet;
     use crate::seed::Purpose;
     use crate::training::error::TrainError;
     use crate::training::order::Order;
     use crate::training::resumable::Resumable;
-    use crate::training::schedule::Steps;
+    use crate::training::schedule::Schedule;
     use crate::training::sgd::SgdParams;
     use candle_core::{Device, Tensor};
 
     fn set() -> ParameterSet {
         let mut builder = Builder::new(Purpose::new(0, "test", "fit"));
-        builder.parameter("w", &[3], |s| s.normal()).unwrap();
-        builder.finish()
+        builder.parameter("w", &[3], |s| s.normal());
+        builder.parameters().unwrap()
     }
 
     fn params(steps: u64, base: f64) -> FitParams {
         FitParams {
             steps,
             order: Order { samples: 7, batch: 3, shuffle: true, drop_last: false },
-            schedule: Steps { base, gamma: 0.5, milestones: vec![2] },
+            schedule: Schedule::Steps { base, gamma: 0.5, milestones: vec![2] },
             sgd: SgdParams { momentum: 0.9, nesterov: true, weight_decay: 1e-3 },
             shuffling: Purpose::new(0, "test", "order"),
         }
@@ -192,7 +199,7 @@ mod tests {
         Box::new(|draw: Draw<'_>| {
             let rows: Vec<f32> = draw.samples.iter().flat_map(|s| [1.0, *s as f32, (s * s) as f32 / 10.0]).collect();
             let rows = Tensor::from_vec(rows, (draw.samples.len(), 3), &Device::Cpu)?;
-            Ok((rows.broadcast_mul(&set.parameters[0].var)?.sum(1)? - 1.0)?.sqr()?.mean_all()?)
+            Ok((rows.broadcast_mul(set.theta())?.sum(1)? - 1.0)?.sqr()?.mean_all()?)
         })
     }
 

@@ -1,17 +1,27 @@
 //! Learning rate by epoch. Knows no optimiser.
 
-/// `base` times `gamma` for each milestone that the epoch has reached (0-based epochs).
+use std::f64::consts::PI;
+
+/// Epochs count from 0.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Steps {
-    pub base: f64,
-    pub gamma: f64,
-    pub milestones: Vec<u64>,
+pub enum Schedule {
+    /// `base` times `gamma` for each milestone that the epoch has reached.
+    Steps { base: f64, gamma: f64, milestones: Vec<u64> },
+    /// base·(1 + cos(π·epoch/epochs))/2. Beyond `epochs` it rises again, as PyTorch's closed form does.
+    Cosine { base: f64, epochs: u64 },
 }
 
-impl Steps {
+impl Schedule {
     pub fn at(&self, epoch: u64) -> f64 {
-        let reached = self.milestones.iter().filter(|m| epoch >= **m).count();
-        self.base * self.gamma.powi(reached as i32)
+        match self {
+            Schedule::Steps { base, gamma, milestones } => {
+                let reached = milestones.iter().filter(|m| epoch >= **m).count();
+                base * gamma.powi(reached as i32)
+            }
+            Schedule::Cosine { base, epochs } => {
+                base * 0.5 * (1.0 + (PI * epoch as f64 / (*epochs).max(1) as f64).cos())
+            }
+        }
     }
 }
 
@@ -22,16 +32,26 @@ pub fn scaled(milestones: &[u64], published: u64, epochs: u64) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Steps, scaled};
+    use super::{Schedule, scaled};
 
     #[test]
     fn the_rate_falls_at_each_milestone() {
-        let steps = Steps { base: 0.1, gamma: 0.2, milestones: vec![60, 120, 160] };
+        let steps = Schedule::Steps { base: 0.1, gamma: 0.2, milestones: vec![60, 120, 160] };
         let rates: Vec<f64> = [0, 59, 60, 120, 160, 223].map(|e| steps.at(e)).to_vec();
         for (rate, expected) in rates.iter().zip([0.1, 0.1, 0.02, 0.004, 0.0008, 0.0008]) {
             assert!((rate - expected).abs() < 1e-15);
         }
         assert_eq!(scaled(&[60, 120, 160], 200, 10), [3, 6, 8]);
         assert_eq!(scaled(&[60, 120, 160], 200, 200), [60, 120, 160]);
+    }
+
+    #[test]
+    fn the_cosine_has_the_published_values() {
+        // methods §4.3; past the end: §1.4, audio
+        let cosine = Schedule::Cosine { base: 0.1, epochs: 50 };
+        for (epoch, expected) in [(0, 0.1), (10, 0.0904508), (25, 0.05), (49, 9.866e-5)] {
+            assert!((cosine.at(epoch) - expected).abs() < 1e-7 * expected.max(1.0));
+        }
+        assert!(Schedule::Cosine { base: 0.025, epochs: 150 }.at(167) > 7e-4);
     }
 }

@@ -3,12 +3,8 @@
 mod cpu;
 mod reference;
 
-use crate::ops::apply::{Pass, apply};
-use crate::ops::global_pool;
-use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Saved, Sink, View};
+use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};
 use crate::ops::window::Window;
-use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// x (N,C,H,W) to (N,C,H′,W′) as `Window::output` has it: the sum over each window, padding being 0, by its count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +39,7 @@ impl Definition for AveragePool {
         "average_pool"
     }
 
-    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+    fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         self.window.output("average_pool", inputs)
     }
 
@@ -88,15 +84,4 @@ impl Kernel<f64> for AveragePool {
             reference::backward(self, self.sizes(inputs[0].dims), gradient, dx);
         }
     }
-}
-
-/// `x` (N,C,H,W) to (N,C,H/k,W/k): windows of k×k side by side; rows and columns that do not fill a window are dropped.
-pub fn windows(x: &Tensor, k: usize) -> Result<Tensor> {
-    let op: Arc<dyn Operator> = Arc::new(AveragePool { window: Window::square(k, k, 0), count_padding: true });
-    Ok(apply(&op, &[x], Pass::Train { step: 0 })?.0)
-}
-
-/// `x` (N,C,…) to (N,C).
-pub fn global(x: &Tensor) -> Result<Tensor> {
-    global_pool::global_pool(x)
 }

@@ -1,16 +1,24 @@
-//! Channels of several arrays side by side. Knows no network.
+//! Arrays side by side along one axis: channels of activations, or the values of flat arrays. Knows no layer.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
-use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut};
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 
-/// Parts that one operator can take.
-const MOST: usize = 64;
-const READS: [bool; MOST] = [false; MOST];
-
-/// `parts` inputs (N,Cᵢ,…), alike but for their channels, to (N,ΣCᵢ,…).
+/// One to eight inputs with equal dimensions but for `axis`; the output has their sum there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concat {
-    pub parts: usize,
+    pub axis: usize,
+    pub inputs: usize,
+}
+
+const NONE: [bool; 8] = [false; 8];
+
+impl Concat {
+    /// How many values lie together: for each input, and in the output.
+    fn runs(&self, dims: &[&[usize]]) -> (Vec<usize>, usize) {
+        let runs: Vec<usize> = dims.iter().map(|d| d[self.axis..].iter().product()).collect();
+        let sum = runs.iter().sum();
+        (runs, sum)
+    }
 }
 
 impl Definition for Concat {
@@ -19,37 +27,47 @@ impl Definition for Concat {
     }
 
     fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        if !(1..=MOST).contains(&self.parts) || inputs.len() != self.parts {
-            let (parts, found) = (self.parts, inputs.len());
-            return Err(format!("concat: 1 to {MOST} inputs, here {parts}, were expected, found {found}"));
+        let wrong = || {
+            format!(
+                "concat: {} inputs that differ in axis {} at most were expected, found {inputs:?}",
+                self.inputs, self.axis
+            )
+        };
+        if inputs.len() != self.inputs || !(1..=NONE.len()).contains(&inputs.len()) {
+            return Err(wrong());
         }
         let mut out = inputs[0].to_vec();
-        let fits = |x: &&[usize]| x.len() >= 2 && x.len() == out.len() && x[0] == out[0] && x[2..] == out[2..];
-        if let Some(odd) = inputs.iter().find(|x| !fits(x) || x.contains(&0)) {
-            return Err(format!("concat: dimensions (N,C,…) like {:?} were expected, found {odd:?}", inputs[0]));
+        if self.axis >= out.len() {
+            return Err(wrong());
         }
-        out[1] = inputs.iter().map(|x| x[1]).sum();
+        out[self.axis] = 0;
+        for dims in inputs {
+            let mut rest = dims.to_vec();
+            if rest.len() != out.len() {
+                return Err(wrong());
+            }
+            out[self.axis] += std::mem::replace(&mut rest[self.axis], out[self.axis]);
+            if rest[..self.axis] != out[..self.axis] || rest[self.axis + 1..] != out[self.axis + 1..] {
+                return Err(wrong());
+            }
+        }
         Ok(out)
     }
 
     fn reads(&self) -> Reads {
-        Reads { inputs: &READS[..self.parts], output: false }
+        Reads { inputs: &NONE[..self.inputs], output: false }
     }
-}
-
-/// Values of one image in each part.
-fn sizes<T>(inputs: &[View<'_, T>]) -> Vec<usize> {
-    inputs.iter().map(|x| x.dims[1..].iter().product()).collect()
 }
 
 impl<T: Real> Kernel<T> for Concat {
     fn forward(&self, inputs: &[View<'_, T>], _mode: Mode<'_, T>, out: &mut [T], _saved: &mut Saved<T>) {
-        let sizes = sizes(inputs);
-        out.par_chunks_mut(sizes.iter().sum()).enumerate().for_each(|(image, mut out)| {
-            for (x, size) in inputs.iter().zip(&sizes) {
-                let (to, rest) = out.split_at_mut(*size);
-                to.copy_from_slice(&x.values[image * size..(image + 1) * size]);
-                out = rest;
+        let dims: Vec<&[usize]> = inputs.iter().map(|v| v.dims).collect();
+        let (runs, sum) = self.runs(&dims);
+        out.par_chunks_exact_mut(sum.max(1)).enumerate().for_each(|(row, out)| {
+            let mut at = 0;
+            for (view, run) in inputs.iter().zip(&runs) {
+                out[at..at + run].copy_from_slice(&view.values[row * run..(row + 1) * run]);
+                at += run;
             }
         });
     }
@@ -62,12 +80,14 @@ impl<T: Real> Kernel<T> for Concat {
         gradient: &[T],
         sinks: &mut [Option<Sink<'_, T>>],
     ) {
-        let sizes = sizes(inputs);
-        let (total, mut start) = (sizes.iter().sum::<usize>(), 0);
-        for (sink, size) in sinks.iter_mut().zip(&sizes) {
+        let dims: Vec<&[usize]> = inputs.iter().map(|v| v.dims).collect();
+        let (runs, sum) = self.runs(&dims);
+        let mut at = 0;
+        for (sink, run) in sinks.iter_mut().zip(&runs) {
             if let Some(Sink { values, add }) = sink {
-                values.par_chunks_mut(*size).enumerate().for_each(|(image, to)| {
-                    let from = &gradient[image * total + start..][..*size];
+                let rows = values.par_chunks_exact_mut((*run).max(1)).zip(gradient.par_chunks_exact(sum.max(1)));
+                rows.for_each(|(to, from)| {
+                    let from = &from[at..at + run];
                     if *add {
                         to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
                     } else {
@@ -75,7 +95,7 @@ impl<T: Real> Kernel<T> for Concat {
                     }
                 });
             }
-            start += size;
+            at += run;
         }
     }
 }

@@ -1,55 +1,77 @@
-//! Element-wise dropout: each value is 0 with probability `rate`, else divided by 1 − rate. Knows no network.
+//! Dropout of single values and of whole samples (drop-path): 0 with probability `rate`, else divided by 1 − rate. Both rest
+//! while evaluating. Knows no network.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use crate::ops::simd::{Routine, Vector, dispatch};
-use crate::seed::{Purpose, Stream};
-use candle_core::{Tensor, bail};
+use crate::seed::Purpose;
 use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut,
 };
 
-/// Values that are drawn from one stream: whole words of the mask.
-const CHUNK: usize = 1 << 14;
-/// A step's chunks have consecutive streams of their own; 2²⁴ chunks are 2³⁸ values.
-const CHUNKS_PER_STEP: u64 = 1 << 24;
-/// Values per word of the mask.
+/// What is dropped together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Value,
+    /// A row of the first dimension.
+    Sample,
+}
+
+/// One input of any dimensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    unit: Unit,
+    rate: f64,
+    purpose: Purpose,
+}
+
+/// Values per stream of masks: fixed, so that any number of threads draws the same.
+const CHUNK: usize = 1 << 12;
+/// Draws per word of a mask.
 const WORD: usize = u32::BITS as usize;
 
-/// x of any dimensions to the same. The draws of a step depend on `purpose`, the step and the value's place alone. While
-/// evaluating, and at rate 0, it is the identity.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropout {
-    /// In 0..1.
-    pub rate: f64,
-    /// Must differ between the layers of a network.
-    pub purpose: Purpose,
-}
-
 impl Dropout {
-    fn keep<T: Real>(&self) -> T {
-        T::of(1.0 / (1.0 - self.rate))
+    /// `purpose` must differ between the layers of a network; each optimiser step draws anew.
+    ///
+    /// Panics where `rate` is not in 0..1.
+    pub fn new(unit: Unit, rate: f64, purpose: Purpose) -> Self {
+        assert!((0.0..1.0).contains(&rate), "dropout: a rate in 0..1 was expected, found {rate}");
+        Dropout { unit, rate, purpose }
     }
 
-    /// A bit per value, set where it is kept.
-    fn mask(&self, step: u64, count: usize) -> Vec<u32> {
-        let bound = (self.rate * 4_294_967_296.0) as u64;
-        let words = |chunk: usize| {
-            let mut stream = self.purpose.at(step * CHUNKS_PER_STEP + chunk as u64);
-            let values = CHUNK.min(count - chunk * CHUNK);
-            let word = move |word: usize| {
-                let bits = 0..WORD.min(values - word * WORD);
-                bits.fold(0, |bits, bit| bits | u32::from(u64::from(stream.next_u32()) >= bound) << bit)
-            };
-            (0..values.div_ceil(WORD)).map(word).collect::<Vec<u32>>()
+    /// A bit per draw of a step, set where it keeps its unit; each chunk of values, or each sample, begins a word.
+    fn mask(&self, step: u64, dims: &[usize]) -> Vec<u32> {
+        let (chunks, draws) = match self.unit {
+            Unit::Value => (dims.iter().product::<usize>().div_ceil(CHUNK), dims.iter().product()),
+            Unit::Sample => (dims[0], dims[0]),
         };
-        (0..count.div_ceil(CHUNK)).into_par_iter().map(words).collect::<Vec<_>>().concat()
+        let per_chunk = if self.unit == Unit::Value { CHUNK } else { 1 };
+        let bound = (self.rate * 4_294_967_296.0) as u64;
+        let words = |index: usize| {
+            // a stream per step and chunk: chunks of one step lie 2³² apart from those of the next
+            let mut stream = self.purpose.at(step << 32 | index as u64);
+            let count = per_chunk.min(draws - index * per_chunk);
+            let word = move |start: usize| {
+                let bits = 0..WORD.min(count - start);
+                bits.fold(0, |word, bit| word | u32::from(u64::from(stream.next_u32()) >= bound) << bit)
+            };
+            (0..count).step_by(WORD).map(word).collect::<Vec<u32>>()
+        };
+        (0..chunks).into_par_iter().map(words).collect::<Vec<_>>().concat()
     }
-}
 
-/// `to` (+)= `from` times 0 or `keep`: 0·NaN and 0·∞ stay NaN, as in PyTorch.
-fn masked<T: Real>(mask: &[u32], keep: T, from: &[T], to: &mut [T], add: bool) {
-    let chunks = to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK).zip(mask.par_chunks(CHUNK / WORD)));
-    chunks.for_each(|(to, (from, mask))| dispatch(Masked { mask, keep, from, to, add }));
+    /// `to` (+)= `from` times 0 or 1/(1 − rate): 0·NaN and 0·∞ stay NaN, as in PyTorch.
+    fn map<T: Real>(&self, mask: &[u32], dims: &[usize], from: &[T], to: &mut [T], add: bool) {
+        let (keep, together) = (T::of(1.0 / (1.0 - self.rate)), dims.iter().skip(1).product::<usize>().max(1));
+        let (size, words) = match self.unit {
+            Unit::Value => (CHUNK, CHUNK / WORD),
+            Unit::Sample => (together, 1),
+        };
+        let chunks = to.par_chunks_mut(size).zip(from.par_chunks(size).zip(mask.par_chunks(words)));
+        chunks.for_each(|(to, (from, mask))| match self.unit {
+            Unit::Value => dispatch(Masked { mask, keep, from, to, add }),
+            Unit::Sample => times(if mask[0] == 1 { u32::MAX } else { 0 }, keep, from, to, add),
+        });
+    }
 }
 
 /// Plain loops, which the compiler turns into those instructions that `dispatch` found.
@@ -77,11 +99,11 @@ impl<T: Real> Routine for Masked<'_, T> {
     }
 }
 
-/// The values of one word of the mask.
+/// Values times 0 or `keep`, by the bits of a word in turn.
 #[inline(always)]
 fn times<T: Real>(word: u32, keep: T, from: &[T], to: &mut [T], add: bool) {
     for (bit, (to, from)) in to.iter_mut().zip(from).enumerate() {
-        let value = *from * if word & 1 << bit != 0 { keep } else { T::zero() };
+        let value = *from * if word >> (bit % WORD) & 1 == 1 { keep } else { T::zero() };
         *to = if add { *to + value } else { value };
     }
 }
@@ -92,12 +114,9 @@ impl Definition for Dropout {
     }
 
     fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        if !(0.0..1.0).contains(&self.rate) {
-            return Err(format!("dropout: a rate in 0..1 was expected, found {}", self.rate));
-        }
         match inputs {
-            [x] => Ok(x.to_vec()),
-            _ => Err(format!("dropout: one input was expected, found {}", inputs.len())),
+            [x] if !x.is_empty() => Ok(x.to_vec()),
+            _ => Err(format!("dropout: one input with dimensions was expected, found {inputs:?}")),
         }
     }
 
@@ -106,23 +125,24 @@ impl Definition for Dropout {
     }
 }
 
-/// Saved indices: the mask, or nothing where the operator was the identity.
+/// Saved indices: the mask, or nothing where the operator rested.
 impl<T: Real> Kernel<T> for Dropout {
     fn forward(&self, inputs: &[View<'_, T>], mode: Mode<'_, T>, out: &mut [T], saved: &mut Saved<T>) {
+        let View { values, dims } = inputs[0];
         saved.indices = match mode {
-            Mode::Train { step } if self.rate > 0.0 => self.mask(step, out.len()),
+            Mode::Train { step } if self.rate > 0.0 => self.mask(step, dims),
             _ => Vec::new(),
         };
         if saved.indices.is_empty() {
-            out.copy_from_slice(inputs[0].values);
+            out.copy_from_slice(values);
         } else {
-            masked(&saved.indices, self.keep(), inputs[0].values, out, false);
+            self.map(&saved.indices, dims, values, out, false);
         }
     }
 
     fn backward(
         &self,
-        _inputs: &[View<'_, T>],
+        inputs: &[View<'_, T>],
         _output: &[T],
         saved: &Saved<T>,
         gradient: &[T],
@@ -132,42 +152,7 @@ impl<T: Real> Kernel<T> for Dropout {
         if saved.indices.is_empty() {
             values.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = if *add { *dx + *g } else { *g });
         } else {
-            masked(&saved.indices, self.keep(), gradient, values, *add);
+            self.map(&saved.indices, inputs[0].dims, gradient, values, *add);
         }
-    }
-}
-
-/// Any shape; `rate` in 0..1. The mask is drawn in row-major order from `stream`.
-pub fn dropout(x: &Tensor, rate: f64, mut stream: Stream) -> candle_core::Result<Tensor> {
-    if !(0.0..1.0).contains(&rate) {
-        bail!("dropout: a rate in 0..1 was expected, found {rate}");
-    }
-    if rate == 0.0 {
-        return Ok(x.clone());
-    }
-    let keep = (1.0 / (1.0 - rate)) as f32;
-    let bound = (rate * 4_294_967_296.0) as u64;
-    let mask: Vec<f32> =
-        (0..x.elem_count()).map(|_| if u64::from(stream.next_u32()) < bound { 0.0 } else { keep }).collect();
-    x * Tensor::from_vec(mask, x.shape(), x.device())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::dropout;
-    use crate::seed::Purpose;
-    use candle_core::{DType, Device, Tensor};
-
-    #[test]
-    fn keeps_the_mean_and_drops_the_given_share() {
-        let x = Tensor::ones((100, 100), DType::F32, &Device::Cpu).unwrap();
-        let stream = Purpose::new(0, "test", "dropout").at(0);
-        let y = dropout(&x, 0.3, stream.clone()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let dropped = y.iter().filter(|v| **v == 0.0).count();
-        assert!((2800..3200).contains(&dropped), "{dropped}");
-        assert!(y.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-6));
-        let same = dropout(&x, 0.3, stream.clone()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(y, same);
-        assert!(dropout(&x, 1.0, stream).is_err());
     }
 }

@@ -1,20 +1,22 @@
-//! Mean over all positions of a plane. Knows no network.
+//! Mean over all positions of a plane, or over its top left window. Knows no head.
 
-use crate::ops::apply::{Pass, apply};
-use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Real, Saved, Sink, View};
+use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use crate::ops::window::planes_per_task;
-use candle_core::{Result, Tensor};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
-use std::sync::Arc;
 
-/// x (N,C,…) to (N,C).
+/// x (N,C,H,W) to (N,C); the sum of a plane runs in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GlobalPool;
+pub struct GlobalPool {
+    /// Side of the top left window; `None`: the whole plane.
+    pub window: Option<usize>,
+}
 
-/// `x` (N,C,…) to (N,C).
-pub fn global_pool(x: &Tensor) -> Result<Tensor> {
-    let op: Arc<dyn Operator> = Arc::new(GlobalPool);
-    Ok(apply(&op, &[x], Pass::Train { step: 0 })?.0)
+impl GlobalPool {
+    fn sizes(&self, dims: &[usize]) -> (usize, usize, usize, usize) {
+        let &[_, _, h, w] = dims else { unreachable!("dimensions were checked") };
+        let side = |length: usize| self.window.map_or(length, |window| window.min(length));
+        (h, w, side(h), side(w))
+    }
 }
 
 impl Definition for GlobalPool {
@@ -22,10 +24,10 @@ impl Definition for GlobalPool {
         "global_pool"
     }
 
-    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
-        match inputs {
-            [[n, c, rest @ ..]] if rest.iter().all(|d| *d > 0) => Ok(vec![*n, *c]),
-            _ => Err(format!("global_pool: one input (N,C,…) with positions was expected, found {inputs:?}")),
+    fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        match *inputs {
+            [&[n, c, h, w]] if h * w > 0 && self.window != Some(0) => Ok(vec![n, c]),
+            _ => Err(format!("global_pool: one input (N,C,H,W) with positions was expected, found {inputs:?}")),
         }
     }
 
@@ -34,7 +36,7 @@ impl Definition for GlobalPool {
     }
 }
 
-/// Sum in f64, eight sums side by side in a fixed order.
+/// Sum in `f64`, eight sums side by side in a fixed order.
 fn sum<T: Real>(values: &[T]) -> f64 {
     let (groups, tail) = values.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -46,10 +48,17 @@ fn sum<T: Real>(values: &[T]) -> f64 {
 
 impl<T: Real> Kernel<T> for GlobalPool {
     fn forward(&self, inputs: &[View<'_, T>], _mode: Mode<'_, T>, out: &mut [T], _saved: &mut Saved<T>) {
-        let plane: usize = inputs[0].dims[2..].iter().product();
-        let per_task = planes_per_task(plane);
-        out.par_chunks_mut(per_task).zip(inputs[0].values.par_chunks(per_task * plane)).for_each(|(out, x)| {
-            out.iter_mut().zip(x.chunks_exact(plane)).for_each(|(out, x)| *out = T::of(sum(x) / plane as f64));
+        let (h, w, rows, columns) = self.sizes(inputs[0].dims);
+        let per_task = planes_per_task(h * w);
+        out.par_chunks_mut(per_task).zip(inputs[0].values.par_chunks(per_task * h * w)).for_each(|(out, x)| {
+            for (out, plane) in out.iter_mut().zip(x.chunks_exact(h * w)) {
+                let total = if columns == w {
+                    sum(&plane[..rows * w])
+                } else {
+                    plane.chunks_exact(w).take(rows).map(|line| sum(&line[..columns])).sum()
+                };
+                *out = T::of(total / (rows * columns) as f64);
+            }
         });
     }
 
@@ -61,16 +70,17 @@ impl<T: Real> Kernel<T> for GlobalPool {
         gradient: &[T],
         sinks: &mut [Option<Sink<'_, T>>],
     ) {
+        let (h, w, rows, columns) = self.sizes(inputs[0].dims);
         let Some(Sink { values, add }) = &mut sinks[0] else { return };
-        let (plane, add): (usize, bool) = (inputs[0].dims[2..].iter().product(), *add);
-        let per_task = planes_per_task(plane);
-        values.par_chunks_mut(per_task * plane).zip(gradient.par_chunks(per_task)).for_each(|(dx, g)| {
-            for (dx, g) in dx.chunks_exact_mut(plane).zip(g) {
-                let share = T::of(g.double() / plane as f64);
-                if add {
-                    dx.iter_mut().for_each(|dx| *dx += share);
-                } else {
-                    dx.fill(share);
+        let (add, per_task) = (*add, planes_per_task(h * w));
+        values.par_chunks_mut(per_task * h * w).zip(gradient.par_chunks(per_task)).for_each(|(dx, g)| {
+            for (plane, g) in dx.chunks_exact_mut(h * w).zip(g) {
+                let share = T::of(g.double() / (rows * columns) as f64);
+                if !add {
+                    plane.fill(T::zero());
+                }
+                for line in plane.chunks_exact_mut(w).take(rows) {
+                    line[..columns].iter_mut().for_each(|v| *v += share);
                 }
             }
         });

@@ -14,12 +14,12 @@ fn rows_per_task(cost: usize) -> usize {
 }
 
 /// The matrix of rows of `columns` values side by side.
-fn rows(values: &[f32], columns: usize) -> Matrix<'_> {
+fn rows(values: &[f32], columns: usize) -> Matrix<'_, f32> {
     Matrix { values, rows: columns, columns: 1 }
 }
 
 /// The same, transposed.
-fn turned(values: &[f32], columns: usize) -> Matrix<'_> {
+fn turned(values: &[f32], columns: usize) -> Matrix<'_, f32> {
     Matrix { values, rows: 1, columns }
 }
 

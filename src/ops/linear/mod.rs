@@ -4,10 +4,7 @@ mod cpu;
 mod positions;
 mod reference;
 
-use crate::ops::apply::{Pass, apply};
-use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Saved, Sink, View};
-use candle_core::{Result, Tensor};
-use std::sync::Arc;
+use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};
 
 /// Inputs: x, weight (O,I), and a bias (O) if `bias`. x is (N,I) and the output (N,O); with `positions` x is (N,I,…) and the
 /// output (N,O,…): the same product at each position, a convolution of 1×1.
@@ -33,18 +30,12 @@ impl Sizes {
     }
 }
 
-/// `x` (N,I) and `weight` (O,I) to (N,O).
-pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let op: Arc<dyn Operator> = Arc::new(Linear { bias: false, positions: false });
-    Ok(apply(&op, &[x, weight], Pass::Train { step: 0 })?.0)
-}
-
 impl Definition for Linear {
     fn name(&self) -> &'static str {
         "linear"
     }
 
-    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+    fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let expected = 2 + usize::from(self.bias);
         if inputs.len() != expected {
             return Err(format!("linear: {expected} inputs were expected, found {}", inputs.len()));

@@ -78,7 +78,7 @@ pub fn backward(sizes: Sizes, x: &[f32], weight: &[f32], g: &[f32], sinks: &mut 
 }
 
 /// The matrix of rows of `columns` values side by side.
-fn plain(values: &[f32], columns: usize) -> Matrix<'_> {
+fn plain(values: &[f32], columns: usize) -> Matrix<'_, f32> {
     Matrix { values, rows: columns, columns: 1 }
 }
 

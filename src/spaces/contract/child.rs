@@ -26,4 +26,4 @@ pub enum ChildError {
     Tensor(#[from] candle_core::Error),
 }
 
-pub type BuildChild = fn(&Architecture, &TaskShape, &ChildParams) -> Result<Box<dyn Network>, ChildError>;
+pub type BuildChild = fn(&Architecture, &TaskShape, &ChildParams) -> Result<Network, ChildError>;

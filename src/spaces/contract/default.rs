@@ -10,6 +10,8 @@ pub struct DefaultParams {
     pub width: Option<usize>,
     /// Pool over the whole final plane where upstream looks at one of its corners only.
     pub global_head: bool,
+    /// On series the wide residual network in one dimension, as described, rather than the network that upstream runs.
+    pub wide_series: bool,
 }
 
 /// The error says what of the task the space cannot do.

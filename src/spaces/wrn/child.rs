@@ -1,125 +1,100 @@
-//! The wide residual network as layers. Knows no task and no training; two modules that upstream's dense form makes but never
-//! runs (a norm of the input, a 3×3 convolution to one channel: 2,311 parameters on Darcy) are not built.
+//! The wide residual network as layers, for planes and for series. Knows no task and no training; two modules that
+//! upstream's dense form makes but never runs (a norm of the input, a 3×3 convolution to one channel: 2,311 parameters on
+//! Darcy) are not built.
 
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{Target, TaskShape};
-use crate::nn::batch_norm::BatchNorm;
-use crate::nn::conv::{Conv, ConvShape, Init};
-use crate::nn::dropout::Dropout;
-use crate::nn::linear::Linear;
-use crate::nn::network::{Mode, Network};
-use crate::nn::parameters::{Builder, ParameterSet};
-use crate::ops::average_pool;
-use crate::ops::relu::relu;
+use crate::nn::batch_norm::NORM_RELU;
+use crate::nn::builder::{Builder, Value};
+use crate::nn::conv::{ConvShape, Init};
+use crate::nn::linear::{self, Bias};
+use crate::nn::network::Network;
+use crate::ops::dropout::{Dropout, Unit};
+use crate::ops::global_pool::GlobalPool;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{ChildError, ChildParams};
 use crate::spaces::wrn::architecture::{Head, WrnArchitecture};
-use candle_core::{Result, Tensor};
+use crate::spaces::wrn::series_resnet::{self, SeriesResnet};
+use std::sync::Arc;
 
 /// Pre-activation block: norm, ReLU, 3×3, norm, ReLU, dropout, 3×3, beside a shortcut.
+#[derive(Clone, Copy)]
 struct Block {
-    bn1: BatchNorm,
-    conv1: Conv,
-    bn2: BatchNorm,
-    dropout: Dropout,
-    conv2: Conv,
-    /// 1×1, where the number of channels changes.
-    shortcut: Option<Conv>,
+    series: bool,
+    outputs: usize,
+    stride: usize,
+    dropout: Option<Dropout>,
 }
 
 impl Block {
-    fn new(b: &mut Builder, inputs: usize, outputs: usize, stride: usize, dropout: Dropout) -> Result<Self> {
-        Ok(Block {
-            bn1: BatchNorm::new(b, "bn1", inputs)?,
-            conv1: Conv::new(b, "conv1", ConvShape::square(inputs, outputs, 3, stride), Init::FanOut)?,
-            bn2: BatchNorm::new(b, "bn2", outputs)?,
-            dropout,
-            conv2: Conv::new(b, "conv2", ConvShape::square(outputs, outputs, 3, 1), Init::FanOut)?,
-            shortcut: if inputs == outputs {
-                None
-            } else {
-                Some(Conv::new(b, "convShortcut", ConvShape::square(inputs, outputs, 1, stride), Init::FanOut)?)
-            },
-        })
-    }
-
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let activated = relu(&self.bn1.forward(x, mode)?)?;
-        let y = relu(&self.bn2.forward(&self.conv1.forward(&activated)?, mode)?)?;
-        let y = self.conv2.forward(&self.dropout.forward(&y, mode)?)?;
-        match &self.shortcut {
-            // sees the activated input; an identity shortcut carries the raw one
-            Some(conv) => conv.forward(&activated)? + y,
-            None => x + y,
+    fn layers(&self, b: &mut Builder, x: Value) -> Value {
+        let Block { series, outputs, stride, dropout } = *self;
+        let conv1 = ConvShape::same(series, x.channels, outputs, 3, stride);
+        let conv2 = ConvShape::same(series, outputs, outputs, 3, 1);
+        let activated = NORM_RELU.layer(b, "bn1", x, None);
+        let y = conv1.layer(b, "conv1", activated, Init::FanOut);
+        let mut y = NORM_RELU.layer(b, "bn2", y, None);
+        if let Some(dropout) = dropout {
+            y = b.step(Arc::new(dropout), &[y], [], outputs);
         }
+        // made in upstream's order, and used in the order that lets the second convolution add the shortcut
+        let weight = b.within("conv2", |b| conv2.weight(b, Init::FanOut));
+        let shortcut = if x.channels == outputs {
+            x // an identity carries the raw input, a convolution sees the activated one
+        } else {
+            ConvShape::same(series, x.channels, outputs, 1, stride).layer(b, "convShortcut", activated, Init::FanOut)
+        };
+        conv2.apply(b, y, weight, Some(shortcut))
     }
 }
 
-struct Wrn {
-    conv1: Conv,
-    blocks: Vec<Block>,
-    bn1: BatchNorm,
-    fc: Linear,
-    head: Head,
-    set: ParameterSet,
-}
-
-/// Builds the network that `architecture` describes, for inputs (N,channels,H,W).
+/// Builds the network that `architecture` describes, for inputs (N,channels,H,W) or (N,channels,L).
 pub fn build(
     architecture: &Architecture,
     shape: &TaskShape,
     params: &ChildParams,
-) -> std::result::Result<Box<dyn Network>, ChildError> {
+) -> std::result::Result<Network, ChildError> {
+    if let Some(plan) = SeriesResnet::decode(architecture).map_err(ChildError::Architecture)? {
+        return series_resnet::build(&plan, shape, params);
+    }
     let plan = WrnArchitecture::decode(architecture).map_err(ChildError::Architecture)?;
     let (outputs, dense) = match shape.target {
         Target::Point { classes } => (classes, false),
         Target::MultiLabel { labels } => (labels, false),
         Target::Dense { channels } => (channels, true),
     };
-    if dense != (plan.head == Head::Positions) || shape.spatial.len() != 2 {
+    let series = shape.spatial.len() == 1;
+    if dense != (plan.head == Head::Positions) || !(1..=2).contains(&shape.spatial.len()) {
         let head = plan.head;
         return Err(ChildError::Architecture(format!("wrn: a head {head:?} does not fit the task's shape {shape:?}")));
     }
     let channels = plan.channels();
     let mut builder = Builder::new(params.init);
     let b = &mut builder;
-    let conv1 = Conv::new(b, "conv1", ConvShape::square(shape.channels, channels[0], 3, 1), Init::FanOut)?;
-    let mut blocks = Vec::new();
+    let input = b.input(shape.channels);
+    let first = ConvShape::same(series, shape.channels, channels[0], 3, 1);
+    let mut x = first.layer(b, "conv1", input, Init::FanOut);
     for (group, stride) in plan.strides().into_iter().enumerate() {
         for index in 0..plan.blocks() {
             let purpose = Purpose::new(params.seed, params.stage, &format!("dropout {group}.{index}"));
-            let dropout = Dropout::new(params.droprate, purpose);
-            let (inputs, stride) = if index == 0 { (channels[group], stride) } else { (channels[group + 1], 1) };
+            let dropout = (params.droprate > 0.0).then(|| Dropout::new(Unit::Value, params.droprate, purpose));
+            let stride = if index == 0 { stride } else { 1 };
+            let block = Block { series, outputs: channels[group + 1], stride, dropout };
             // named as upstream names them: `block1.layer.0.conv1.weight`
-            blocks.push(b.within(&format!("block{}.layer.{index}", group + 1), |b| {
-                Block::new(b, inputs, channels[group + 1], stride, dropout)
-            })?);
+            x = b.within(&format!("block{}.layer.{index}", group + 1), |b| block.layers(b, x));
         }
     }
-    let bn1 = BatchNorm::new(b, "bn1", channels[3])?;
-    let fc = Linear::with_zero_bias(b, "fc", channels[3], outputs)?;
-    Ok(Box::new(Wrn { conv1, blocks, bn1, fc, head: plan.head, set: builder.finish() }))
-}
-
-impl Network for Wrn {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        // Evaluation keeps no graph: its activations would stay in memory until the output is dropped.
-        let cut = |x: Tensor| if mode == Mode::Evaluate { x.detach() } else { x };
-        let mut x = cut(self.conv1.forward(x)?);
-        for block in &self.blocks {
-            x = cut(block.forward(&x, mode)?);
-        }
-        let x = cut(relu(&self.bn1.forward(&x, mode)?)?);
-        match self.head {
-            Head::Positions => self.fc.forward_positions(&x),
-            Head::Global => self.fc.forward(&average_pool::global(&x)?),
-            Head::Corner { window } => self.fc.forward(&average_pool::windows(&x, window)?.flatten_from(1)?),
-        }
+    x = NORM_RELU.layer(b, "bn1", x, None);
+    let window = match plan.head {
+        Head::Positions => None,
+        Head::Global => Some(None),
+        Head::Corner { window } => Some(Some(window)),
+    };
+    if let Some(window) = window {
+        x = b.step(Arc::new(GlobalPool { window }), &[x], [], x.channels);
     }
-
-    fn parameters(&self) -> &ParameterSet {
-        &self.set
-    }
+    linear::layer(b, "fc", x, outputs, plan.head == Head::Positions, Bias::Zero);
+    Ok(builder.finish()?)
 }
 
 #[cfg(test)]
@@ -138,9 +113,9 @@ mod tests {
         ChildParams { droprate: 0.0, init: Purpose::new(0, "test", "init"), seed: 0, stage: "test" }
     }
 
-    fn network(channels: usize, spatial: &[usize], target: Target, width: Option<usize>) -> Box<dyn Network> {
+    fn network(channels: usize, spatial: &[usize], target: Target, width: Option<usize>) -> Network {
         let shape = TaskShape { channels, spatial: spatial.to_vec(), target };
-        let architecture = choose(&shape, &DefaultParams { width, global_head: false }).unwrap();
+        let architecture = choose(&shape, &DefaultParams { width, ..DefaultParams::default() }).unwrap();
         build(&architecture, &shape, &params()).unwrap()
     }
 
@@ -164,8 +139,8 @@ mod tests {
     fn each_part_has_its_published_count() {
         let network = network(3, &[32, 32], Target::Point { classes: 100 }, None);
         let count = |prefix: &str| -> usize {
-            let parameters = network.parameters().parameters.iter();
-            parameters.filter(|p| p.name.starts_with(prefix)).map(|p| p.var.elem_count()).sum()
+            let parameters = network.parameters().parameters().iter();
+            parameters.filter(|p| p.name.starts_with(prefix)).map(|p| p.range.len()).sum()
         };
         for (prefix, expected) in [
             ("conv1.", 432),
@@ -194,8 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn the_literal_form_for_series_has_the_published_counts() {
+        for (channels, target, expected) in [
+            (1, Target::Point { classes: 4 }, 946_772),
+            (1, Target::Point { classes: 24 }, 951_912),
+            (4, Target::MultiLabel { labels: 36 }, 955_140),
+        ] {
+            let shape = TaskShape { channels, spatial: vec![46], target };
+            let wide = DefaultParams { wide_series: true, ..DefaultParams::default() };
+            let network = build(&choose(&shape, &wide).unwrap(), &shape, &params()).unwrap();
+            assert_eq!(network.parameters().count(), expected);
+            let x = Tensor::ones((2, channels, 46), DType::F32, &Device::Cpu).unwrap();
+            assert_eq!(network.forward(&x, Mode::Evaluate).unwrap().dims()[0], 2);
+        }
+    }
+
+    #[test]
     fn outputs_have_the_shape_of_the_task() {
-        let forward = |network: Box<dyn Network>, shape: &[usize], mode| {
+        let forward = |network: Network, shape: &[usize], mode| {
             let x = Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
             network.forward(&x, mode).unwrap().dims().to_vec()
         };
@@ -213,7 +204,7 @@ mod tests {
     #[test]
     fn dropout_draws_anew_at_each_step_and_rests_in_evaluation() {
         let shape = TaskShape { channels: 3, spatial: vec![32, 32], target: Target::Point { classes: 4 } };
-        let architecture = choose(&shape, &DefaultParams { width: Some(2), global_head: false }).unwrap();
+        let architecture = choose(&shape, &DefaultParams { width: Some(2), ..DefaultParams::default() }).unwrap();
         let network = build(&architecture, &shape, &ChildParams { droprate: 0.3, ..params() }).unwrap();
         let x = Tensor::ones((2, 3, 32, 32), DType::F32, &Device::Cpu).unwrap();
         let run = |mode| network.forward(&x, mode).unwrap().to_vec2::<f32>().unwrap();

@@ -4,11 +4,14 @@ use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{Target, TaskShape};
 use crate::spaces::contract::default::DefaultParams;
 use crate::spaces::wrn::architecture::{Head, WrnArchitecture};
+use crate::spaces::wrn::series_resnet::SeriesResnet;
 
 /// Backbone `16,4` of the benchmark (`NB360:backbone/backbone_pt.py`); the first convolution has 16 channels.
 const DEPTH: usize = 16;
 const WIDEN: usize = 4;
 const WIDTH: usize = 16;
+/// First block of the network for series (`NB360:backbone_1d/backbone_1d.py`).
+const SERIES_WIDTH: usize = 64;
 /// Upstream pools with kernel and stride 8 whatever the plane.
 const WINDOW: usize = 8;
 
@@ -31,12 +34,12 @@ fn head(shape: &TaskShape, height: usize, width: usize, global: bool) -> Head {
 }
 
 pub fn choose(shape: &TaskShape, params: &DefaultParams) -> Result<Architecture, String> {
-    let &[height, width] = &shape.spatial[..] else {
-        return Err(format!("space wrn builds 2D networks; its 1D form is not there yet (found {:?})", shape.spatial));
-    };
-    let head = match shape.target {
-        Target::Dense { .. } => Head::Positions,
-        _ => head(shape, height, width, params.global_head),
+    let head = match (&shape.target, &shape.spatial[..]) {
+        (Target::Dense { .. }, [_] | [_, _]) => Head::Positions,
+        (_, [height, width]) => head(shape, *height, *width, params.global_head),
+        (_, [_]) if params.wide_series => Head::Global,
+        (_, [_]) => return Ok(SeriesResnet { width: params.width.map_or(SERIES_WIDTH, |w| WIDEN * w) }.encode()),
+        _ => return Err(format!("space wrn takes series and planes, found {:?}", shape.spatial)),
     };
     WrnArchitecture { depth: DEPTH, widen: WIDEN, width: params.width.unwrap_or(WIDTH), head }.encode()
 }
@@ -47,10 +50,11 @@ mod tests {
     use crate::artifacts::dataset::{Target, TaskShape};
     use crate::spaces::contract::default::DefaultParams;
     use crate::spaces::wrn::architecture::{Head, WrnArchitecture};
+    use crate::spaces::wrn::series_resnet::SeriesResnet;
 
     fn head(spatial: &[usize], target: Target, global_head: bool) -> Head {
         let shape = TaskShape { channels: 1, spatial: spatial.to_vec(), target };
-        let architecture = choose(&shape, &DefaultParams { width: None, global_head }).unwrap();
+        let architecture = choose(&shape, &DefaultParams { width: None, global_head, wide_series: false }).unwrap();
         let found = WrnArchitecture::decode(&architecture).unwrap();
         assert_eq!((found.depth, found.widen, found.width), (16, 4, 16));
         found.head
@@ -65,7 +69,12 @@ mod tests {
         assert_eq!(head(&[16, 52], point(), false), Head::Global); // 4×13
         assert_eq!(head(&[96, 101], Target::MultiLabel { labels: 200 }, false), Head::Global);
         assert_eq!(head(&[85, 85], Target::Dense { channels: 1 }, false), Head::Positions);
-        let shape = TaskShape { channels: 1, spatial: vec![1000], target: point() };
-        assert!(choose(&shape, &DefaultParams::default()).unwrap_err().contains("1D"));
+        let series = TaskShape { channels: 1, spatial: vec![1000], target: point() };
+        let chosen = choose(&series, &DefaultParams { width: Some(2), ..DefaultParams::default() }).unwrap();
+        assert_eq!(SeriesResnet::decode(&chosen), Ok(Some(SeriesResnet { width: 8 })));
+        let chosen = choose(&series, &DefaultParams { wide_series: true, ..DefaultParams::default() }).unwrap();
+        assert_eq!(WrnArchitecture::decode(&chosen).unwrap().head, Head::Global);
+        let shape = TaskShape { channels: 1, spatial: vec![2, 3, 4], target: point() };
+        assert!(choose(&shape, &DefaultParams::default()).unwrap_err().contains("[2, 3, 4]"));
     }
 }

@@ -2,3 +2,4 @@
 pub mod architecture;
 pub mod child;
 pub mod default;
+pub mod series_resnet;

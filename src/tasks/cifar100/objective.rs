@@ -2,13 +2,14 @@
 
 use crate::artifacts::dataset::{Rows, Target, TaskShape};
 use crate::artifacts::samples::{Part, Samples, SplitChoice};
-use crate::ops::cross_entropy::cross_entropy;
+use crate::ops::loss::{Loss, loss};
 use crate::seed::{Purpose, Stream};
 use crate::tasks::contract::objective::{Batch, Objective, ObjectiveParams};
 use crate::training::error::TrainError;
 use candle_core::{Device, Tensor};
 use safetensors::Dtype;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Per channel R, G, B of pixels in 0..1 (`NB360:backbone/data_utils/load_data.py`).
 const MEAN: [f64; 3] = [0.5071, 0.4867, 0.4408];
@@ -150,7 +151,8 @@ impl Objective for Cifar<'_> {
     }
 
     fn loss(&self, output: &Tensor, targets: &Tensor) -> Result<Tensor, TrainError> {
-        Ok(cross_entropy(output, targets)?)
+        let classes = Arc::new(targets.to_vec1::<u32>()?);
+        Ok(loss(output, Loss::CrossEntropy { classes, smoothing: 0.0 })?)
     }
 
     fn scored_inputs(&self, samples: Range<usize>) -> Result<Tensor, TrainError> {

@@ -100,9 +100,7 @@ def relative(x):
     return (torch.norm((x - y).flatten(1), 2, 1) / torch.norm(y.flatten(1), 2, 1)).sum().reshape(1)
 
 
-scale, mean = single(10, (1, 6, 7), 2.0), single(11, (1, 6, 7), 0.0)
 case("relative_l2", relative, (2, 1, 6, 7))
-case("relative_l2 decoded", lambda x: relative(x * scale + mean), (2, 1, 6, 7))
 
 
 def lstm(x, state, theta):

@@ -5,18 +5,15 @@ use crate::support::operator_check::{Case, run};
 use nasperf_pipe::ops::add::Add;
 use nasperf_pipe::ops::average_pool::AveragePool;
 use nasperf_pipe::ops::batch_norm::BatchNorm;
-use nasperf_pipe::ops::bce_with_logits::BceWithLogits;
 use nasperf_pipe::ops::channel_shuffle::ChannelShuffle;
 use nasperf_pipe::ops::concat::Concat;
-use nasperf_pipe::ops::cross_entropy::CrossEntropy;
 use nasperf_pipe::ops::embedding::Embedding;
 use nasperf_pipe::ops::global_pool::GlobalPool;
 use nasperf_pipe::ops::linear::Linear;
+use nasperf_pipe::ops::loss::Loss;
 use nasperf_pipe::ops::lstm_cell::LstmCell;
 use nasperf_pipe::ops::max_pool::MaxPool;
-use nasperf_pipe::ops::mse::Mse;
 use nasperf_pipe::ops::operator::Operator;
-use nasperf_pipe::ops::relative_l2::{Decode, RelativeL2};
 use nasperf_pipe::ops::softmax::Softmax;
 use nasperf_pipe::ops::upsample::{Interpolation, Upsample};
 use nasperf_pipe::ops::window::Window;
@@ -71,7 +68,7 @@ fn pools(cases: &mut Cases) {
             }
         }
     }
-    put(cases, "global_pool", GlobalPool, &[&IMAGES]);
+    put(cases, "global_pool", GlobalPool { window: None }, &[&IMAGES]);
     for size in [[18, 24], [7, 5], [1, 30], [13, 12]] {
         for (kind, interpolation, end) in [
             ("nearest", Interpolation::Nearest, ""),
@@ -91,22 +88,19 @@ fn single(stream: u64, count: usize, shift: f64) -> Arc<Vec<f32>> {
 fn losses(cases: &mut Cases) {
     for smoothing in [0.0, 0.1] {
         let classes = Arc::new((0..9).map(|i| (7 * i + 3) % 11).collect());
-        put(cases, &format!("cross_entropy {smoothing:?}"), CrossEntropy { classes, smoothing }, &[&[9, 11]]);
+        put(cases, &format!("cross_entropy {smoothing:?}"), Loss::CrossEntropy { classes, smoothing }, &[&[9, 11]]);
     }
     let (dims, targets) = ([2, 1, 6, 7], single(9, 84, 0.5));
-    let op = BceWithLogits { targets: targets.clone(), weights: None };
-    put(cases, "bce_with_logits", op.clone(), &[&dims]);
-    put(cases, "bce_with_logits weighted", BceWithLogits { weights: Some(single(8, 84, 0.5)), ..op }, &[&dims]);
-    put(cases, "mse", Mse { targets: targets.clone() }, &[&dims]);
-    let op = RelativeL2 { targets, decode: None };
-    put(cases, "relative_l2", op.clone(), &[&dims]);
-    let decode = Some(Decode { scale: single(10, 42, 2.0), mean: single(11, 42, 0.0) });
-    put(cases, "relative_l2 decoded", RelativeL2 { decode, ..op }, &[&dims]);
+    put(cases, "bce_with_logits", Loss::BceWithLogits { targets: targets.clone() }, &[&dims]);
+    let weighted = Loss::WeightedBceWithLogits { targets: targets.clone(), weights: single(8, 84, 0.5) };
+    put(cases, "bce_with_logits weighted", weighted, &[&dims]);
+    put(cases, "mse", Loss::MeanSquared { targets: targets.clone() }, &[&dims]);
+    put(cases, "relative_l2", Loss::RelativeL2 { targets }, &[&dims]);
 }
 
 fn others(cases: &mut Cases) {
     put(cases, "add", Add { terms: 3 }, &[&[2, 3, 5], &[2, 3, 5], &[2, 3, 5]]);
-    put(cases, "concat", Concat { parts: 3 }, &[&[2, 3, 5], &[2, 1, 5], &[2, 4, 5]]);
+    put(cases, "concat", Concat { axis: 1, inputs: 3 }, &[&[2, 3, 5], &[2, 1, 5], &[2, 4, 5]]);
     put(cases, "channel_shuffle", ChannelShuffle { groups: 4 }, &[&[2, 12, 3, 5]]);
     put(cases, "softmax", Softmax, &[&[3, 4, 7]]);
     let rows = Linear { bias: false, positions: false };

@@ -1,9 +1,9 @@
 //! Products with weights, of rows and of positions.
 
 use crate::support::operator_check::{Case, check};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
 use nasperf_pipe::ops::apply::{Pass, apply};
-use nasperf_pipe::ops::linear::{Linear, linear};
+use nasperf_pipe::ops::linear::Linear;
 use nasperf_pipe::ops::operator::{Definition, Operator};
 use std::sync::Arc;
 
@@ -13,6 +13,11 @@ fn case(bias: bool, x: &[usize], outputs: usize) -> Case {
     Case::new(Arc::new(Linear { bias, positions: x.len() > 2 }), dims)
 }
 
+fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let op: Arc<dyn Operator> = Arc::new(Linear { bias: false, positions: false });
+    Ok(apply(&op, &[x, weight], Pass::Train { step: 0 })?.0)
+}
+
 #[test]
 fn agrees_with_its_reference_and_with_differences() {
     for bias in [false, true] {
@@ -20,6 +25,8 @@ fn agrees_with_its_reference_and_with_differences() {
             (&[1usize, 1][..], 1),
             (&[5, 7], 3),
             (&[33, 20], 9),
+            (&[33, 64], 10),
+            (&[19, 4, 1, 6], 3),
             (&[2, 3, 5, 7], 1),
             (&[1, 9, 4, 3], 2),
             (&[3, 6, 11], 4),
@@ -51,7 +58,7 @@ fn output_and_gradients_match_a_hand_worked_case() {
     let found = |v: &Var| gradients.get(v).unwrap().to_vec2::<f32>().unwrap();
     assert_eq!(found(&x), [[5.0, 2.0, 0.0], [1.0, -1.0, -3.5]]);
     assert_eq!(found(&w), [[13.0, 17.0, 21.0], [-2.0, -1.0, 0.0]]);
-    assert!(linear(&w, &Tensor::zeros((2, 2), DType::F32, &Device::Cpu).unwrap()).is_err());
+    assert!(linear(&w, &w.t().unwrap()).is_err());
 }
 
 #[test]
@@ -71,6 +78,7 @@ fn strides_are_followed_and_what_is_not_a_number_stays_in_its_row() {
 
 #[test]
 fn wrong_dimensions_are_named() {
+    assert_eq!(Linear { bias: true, positions: false }.output(&[&[2, 3], &[4, 3], &[4]]), Ok(vec![2, 4]));
     let rows = Linear { bias: true, positions: false };
     let error = |op: Linear, dims: &[&[usize]]| op.output(dims).unwrap_err();
     assert!(error(rows, &[&[2, 3], &[4, 3]]).contains("3 inputs were expected, found 2"));
