@@ -236,3 +236,39 @@ unsafe fn cover<V: Vector>(sums: &[f32], margin: usize, windows: usize, to: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Backward, Forward, Shared};
+    use crate::ops::average_pool::AveragePool;
+    use crate::ops::simd::{Plain, Routine, dispatch};
+    use crate::ops::window::Window;
+
+    #[test]
+    fn plain_rust_gives_the_bits_of_vectors() {
+        let x: Vec<f32> =
+            (0..2 * 9 * 21_u32).map(|i| (i.wrapping_mul(2_654_435_769) >> 8) as f32 / 8e6 - 1.0).collect();
+        for window in [Window::square(3, 1, 1), Window::square(3, 2, 1), Window::square(2, 2, 0)] {
+            let op = AveragePool { window, count_padding: false };
+            let shared = Shared::new(&op, op.sizes(&[2, 1, 9, 21]));
+            let both = |plain: bool| {
+                let (mut out, mut dx) = (vec![f32::NAN; 2 * shared.pooled()], x.clone());
+                let work = Forward { shared: &shared, x: &x, out: &mut out };
+                // SAFETY: plain Rust needs no instructions; so below.
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                let work = Backward { shared: &shared, g: &x[..2 * shared.pooled()], dx: &mut dx, add: true };
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                out.iter().chain(&dx).map(|v| v.to_bits()).collect::<Vec<u32>>()
+            };
+            assert_eq!(both(true), both(false));
+        }
+    }
+}

@@ -317,9 +317,91 @@ unsafe fn plane_gradient<V: Vector, const MASK: u8, const STATISTICS: bool, cons
             at += LANES;
         }
     }
-    for at in at..n {
+    for (at, to) in to.iter_mut().enumerate().skip(at) {
         let (g, centred) = masked_one::<MASK>(p, at, line);
         let d = if STATISTICS { g.mul_add(slope.g, centred.mul_add(slope.x, slope.one)) } else { g * slope.g };
-        to[at] = if ADD { to[at] + d } else { d };
+        *to = if ADD { *to + d } else { d };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moments, Normalise, PlaneMoments, Planes, Slope, Spread};
+    use crate::ops::batch_norm::moments::{BY_LINE, BY_OUTPUT, GradientSums, Line, OPEN, PlaneSums};
+    use crate::ops::operator::Sink;
+    use crate::ops::simd::{Plain, Routine, dispatch};
+
+    const PLANE: usize = 4096 + 77;
+    const COUNT: usize = 3;
+
+    fn values(seed: u32) -> Vec<f32> {
+        (0..(COUNT * PLANE) as u32).map(|i| (i.wrapping_mul(2_654_435_761 + seed) >> 8) as f32 / 8e6 - 1.0).collect()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|v| v.to_bits()).collect()
+    }
+
+    #[test]
+    fn plain_rust_gives_the_bits_of_vectors() {
+        let (x, g, r) = (values(2), values(4), values(6));
+        let lines = [Line { mean: 0.1, slope: 1.7, shift: -0.3 }, Line { mean: -0.2, slope: 0.6, shift: 0.1 }];
+        let slopes = [Slope { g: 1.7, x: -0.02, one: 0.01 }, Slope { g: 0.6, x: 0.03, one: -0.04 }];
+        let moments = |plain: bool| {
+            let mut out = [Moments::default(); COUNT];
+            let work = PlaneMoments { x: &x, plane: PLANE, out: &mut out };
+            // SAFETY: plain Rust needs no instructions; so below.
+            if plain {
+                unsafe { work.run::<Plain>() }
+            } else {
+                dispatch(work)
+            }
+            format!("{out:?}")
+        };
+        assert_eq!(moments(true), moments(false));
+        for (residual, relu) in [(None, false), (Some(r.as_slice()), false), (Some(r.as_slice()), true), (None, true)] {
+            let normalised = |plain: bool| {
+                let mut out = vec![f32::NAN; x.len()];
+                let (x, lines) = (&x, &lines);
+                let work = Normalise { x, residual, relu, plane: PLANE, first: 1, lines, out: &mut out };
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                bits(&out)
+            };
+            assert_eq!(normalised(true), normalised(false));
+        }
+        let planes = Planes { x: &x, y: &r, g: &g };
+        for mask in [OPEN, BY_LINE, BY_OUTPUT] {
+            let sums = |plain: bool| {
+                let mut out = [GradientSums::default(); COUNT];
+                let work = PlaneSums { planes, plane: PLANE, first: 1, lines: &lines, mask, out: &mut out };
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                format!("{out:?}")
+            };
+            assert_eq!(sums(true), sums(false));
+            for (training, add) in [(true, false), (true, true), (false, false), (false, true)] {
+                let spread = |plain: bool| {
+                    let (mut a, mut b) = (r.clone(), r.clone());
+                    let dx = Some(Sink { values: &mut a, add });
+                    let dr = Some(Sink { values: &mut b, add });
+                    let (lines, slopes) = (&lines, &slopes);
+                    let work = Spread { planes, plane: PLANE, first: 1, lines, slopes, mask, training, dx, dr };
+                    if plain {
+                        unsafe { work.run::<Plain>() }
+                    } else {
+                        dispatch(work)
+                    }
+                    (bits(&a), bits(&b))
+                };
+                assert_eq!(spread(true), spread(false));
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Arrays side by side along one axis: channels of activations, or the values of flat arrays. Knows no layer.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 
 /// One to eight inputs with equal dimensions but for `axis`; the output has their sum there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +63,13 @@ impl<T: Real> Kernel<T> for Concat {
     fn forward(&self, inputs: &[View<'_, T>], _mode: Mode<'_, T>, out: &mut [T], _saved: &mut Saved<T>) {
         let dims: Vec<&[usize]> = inputs.iter().map(|v| v.dims).collect();
         let (runs, sum) = self.runs(&dims);
-        for (row, out) in out.chunks_exact_mut(sum.max(1)).enumerate() {
+        out.par_chunks_exact_mut(sum.max(1)).enumerate().for_each(|(row, out)| {
             let mut at = 0;
             for (view, run) in inputs.iter().zip(&runs) {
                 out[at..at + run].copy_from_slice(&view.values[row * run..(row + 1) * run]);
                 at += run;
             }
-        }
+        });
     }
 
     fn backward(
@@ -84,14 +85,15 @@ impl<T: Real> Kernel<T> for Concat {
         let mut at = 0;
         for (sink, run) in sinks.iter_mut().zip(&runs) {
             if let Some(Sink { values, add }) = sink {
-                for (to, from) in values.chunks_exact_mut((*run).max(1)).zip(gradient.chunks_exact(sum.max(1))) {
+                let rows = values.par_chunks_exact_mut((*run).max(1)).zip(gradient.par_chunks_exact(sum.max(1)));
+                rows.for_each(|(to, from)| {
                     let from = &from[at..at + run];
                     if *add {
                         to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
                     } else {
                         to.copy_from_slice(from);
                     }
-                }
+                });
             }
             at += run;
         }

@@ -2,8 +2,11 @@
 //! while evaluating. Knows no network.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
+use crate::ops::simd::{Routine, Vector, dispatch};
 use crate::seed::Purpose;
-use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut,
+};
 
 /// What is dropped together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct Dropout {
 
 /// Values per stream of masks: fixed, so that any number of threads draws the same.
 const CHUNK: usize = 1 << 12;
+/// Draws per word of a mask.
+const WORD: usize = u32::BITS as usize;
 
 impl Dropout {
     /// `purpose` must differ between the layers of a network; each optimiser step draws anew.
@@ -33,33 +38,73 @@ impl Dropout {
         Dropout { unit, rate, purpose }
     }
 
-    /// Values that one draw decides on.
-    fn together(&self, dims: &[usize]) -> usize {
-        match self.unit {
-            Unit::Value => 1,
-            Unit::Sample => dims.iter().skip(1).product::<usize>().max(1),
+    /// A bit per draw of a step, set where it keeps its unit; each chunk of values, or each sample, begins a word.
+    fn mask(&self, step: u64, dims: &[usize]) -> Vec<u32> {
+        let (chunks, draws) = match self.unit {
+            Unit::Value => (dims.iter().product::<usize>().div_ceil(CHUNK), dims.iter().product()),
+            Unit::Sample => (dims[0], dims[0]),
+        };
+        let per_chunk = if self.unit == Unit::Value { CHUNK } else { 1 };
+        let bound = (self.rate * 4_294_967_296.0) as u64;
+        let words = |index: usize| {
+            // a stream per step and chunk: chunks of one step lie 2³² apart from those of the next
+            let mut stream = self.purpose.at(step << 32 | index as u64);
+            let count = per_chunk.min(draws - index * per_chunk);
+            let word = move |start: usize| {
+                let bits = 0..WORD.min(count - start);
+                bits.fold(0, |word, bit| word | u32::from(u64::from(stream.next_u32()) >= bound) << bit)
+            };
+            (0..count).step_by(WORD).map(word).collect::<Vec<u32>>()
+        };
+        (0..chunks).into_par_iter().map(words).collect::<Vec<_>>().concat()
+    }
+
+    /// `to` (+)= `from` times 0 or 1/(1 − rate): 0·NaN and 0·∞ stay NaN, as in PyTorch.
+    fn map<T: Real>(&self, mask: &[u32], dims: &[usize], from: &[T], to: &mut [T], add: bool) {
+        let (keep, together) = (T::of(1.0 / (1.0 - self.rate)), dims.iter().skip(1).product::<usize>().max(1));
+        let (size, words) = match self.unit {
+            Unit::Value => (CHUNK, CHUNK / WORD),
+            Unit::Sample => (together, 1),
+        };
+        let chunks = to.par_chunks_mut(size).zip(from.par_chunks(size).zip(mask.par_chunks(words)));
+        chunks.for_each(|(to, (from, mask))| match self.unit {
+            Unit::Value => dispatch(Masked { mask, keep, from, to, add }),
+            Unit::Sample => times(if mask[0] == 1 { u32::MAX } else { 0 }, keep, from, to, add),
+        });
+    }
+}
+
+/// Plain loops, which the compiler turns into those instructions that `dispatch` found.
+struct Masked<'a, T> {
+    mask: &'a [u32],
+    keep: T,
+    from: &'a [T],
+    to: &'a mut [T],
+    add: bool,
+}
+
+impl<T: Real> Routine for Masked<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let Masked { mask, keep, from, to, add } = self;
+        let ((to, to_tail), (from, from_tail)) = (to.as_chunks_mut::<WORD>(), from.as_chunks::<WORD>());
+        for ((to, from), word) in to.iter_mut().zip(from).zip(mask) {
+            times(*word, keep, from, to, add);
+        }
+        if let Some(word) = mask.get(to.len()) {
+            times(*word, keep, from_tail, to_tail, add);
         }
     }
+}
 
-    /// The factor of every draw of a chunk; `index` numbers the chunk.
-    fn factors<T: Real>(&self, step: u64, index: usize, draws: usize) -> Vec<T> {
-        // a stream per step and chunk: chunks of one step lie 2³² apart from those of the next
-        let mut stream = self.purpose.at(step << 32 | index as u64);
-        let (bound, keep) = ((self.rate * 4_294_967_296.0) as u64, T::of(1.0 / (1.0 - self.rate)));
-        (0..draws).map(|_| if u64::from(stream.next_u32()) < bound { T::zero() } else { keep }).collect()
-    }
-
-    fn map<T: Real>(&self, step: Option<u64>, dims: &[usize], from: &[T], to: &mut [T], add: bool) {
-        let together = self.together(dims);
-        let chunk = together * if together == 1 { CHUNK } else { 1 };
-        to.par_chunks_mut(chunk).zip(from.par_chunks(chunk)).enumerate().for_each(|(index, (to, from))| {
-            let draws = from.len().div_ceil(together);
-            let factors = step.map(|step| self.factors::<T>(step, index, draws));
-            for (at, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                let value = factors.as_ref().map_or(*from, |factors| factors[at / together] * *from);
-                *to = if add { *to + value } else { value };
-            }
-        });
+/// Values times 0 or `keep`, by the bits of a word in turn.
+#[inline(always)]
+fn times<T: Real>(word: u32, keep: T, from: &[T], to: &mut [T], add: bool) {
+    for (bit, (to, from)) in to.iter_mut().zip(from).enumerate() {
+        let value = *from * if word >> (bit % WORD) & 1 == 1 { keep } else { T::zero() };
+        *to = if add { *to + value } else { value };
     }
 }
 
@@ -80,15 +125,19 @@ impl Definition for Dropout {
     }
 }
 
+/// Saved indices: the mask, or nothing where the operator rested.
 impl<T: Real> Kernel<T> for Dropout {
     fn forward(&self, inputs: &[View<'_, T>], mode: Mode<'_, T>, out: &mut [T], saved: &mut Saved<T>) {
-        let step = match mode {
-            Mode::Train { step } if self.rate > 0.0 => Some(step),
-            _ => None,
+        let View { values, dims } = inputs[0];
+        saved.indices = match mode {
+            Mode::Train { step } if self.rate > 0.0 => self.mask(step, dims),
+            _ => Vec::new(),
         };
-        // backward draws again: two halves of the step's number, or nothing
-        saved.indices = step.map_or(Vec::new(), |step| vec![step as u32, (step >> 32) as u32]);
-        self.map(step, inputs[0].dims, inputs[0].values, out, false);
+        if saved.indices.is_empty() {
+            out.copy_from_slice(values);
+        } else {
+            self.map(&saved.indices, dims, values, out, false);
+        }
     }
 
     fn backward(
@@ -99,11 +148,11 @@ impl<T: Real> Kernel<T> for Dropout {
         gradient: &[T],
         sinks: &mut [Option<Sink<'_, T>>],
     ) {
-        let Some(sink) = &mut sinks[0] else { return };
-        let step = match saved.indices[..] {
-            [low, high] => Some(u64::from(low) | u64::from(high) << 32),
-            _ => None,
-        };
-        self.map(step, inputs[0].dims, gradient, sink.values, sink.add);
+        let Some(Sink { values, add }) = &mut sinks[0] else { return };
+        if saved.indices.is_empty() {
+            values.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = if *add { *dx + *g } else { *g });
+        } else {
+            self.map(&saved.indices, inputs[0].dims, gradient, values, *add);
+        }
     }
 }

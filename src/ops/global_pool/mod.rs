@@ -1,11 +1,10 @@
 //! Mean over all positions of a plane, or over its top left window. Knows no head.
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
-use rayon::prelude::{
-    IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator, ParallelSlice, ParallelSliceMut,
-};
+use crate::ops::window::planes_per_task;
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 
-/// x (N,C,H,W) to (N,C); the sum of a plane runs in `f64`, row by row.
+/// x (N,C,H,W) to (N,C); the sum of a plane runs in `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GlobalPool {
     /// Side of the top left window; `None`: the whole plane.
@@ -37,13 +36,29 @@ impl Definition for GlobalPool {
     }
 }
 
+/// Sum in `f64`, eight sums side by side in a fixed order.
+fn sum<T: Real>(values: &[T]) -> f64 {
+    let (groups, tail) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for group in groups {
+        sums.iter_mut().zip(group).for_each(|(sum, v)| *sum += v.double());
+    }
+    sums.iter().sum::<f64>() + tail.iter().map(|v| v.double()).sum::<f64>()
+}
+
 impl<T: Real> Kernel<T> for GlobalPool {
     fn forward(&self, inputs: &[View<'_, T>], _mode: Mode<'_, T>, out: &mut [T], _saved: &mut Saved<T>) {
         let (h, w, rows, columns) = self.sizes(inputs[0].dims);
-        out.par_iter_mut().zip(inputs[0].values.par_chunks_exact(h * w)).for_each(|(out, plane)| {
-            let lines = plane.chunks_exact(w).take(rows);
-            let sum: f64 = lines.map(|line| line[..columns].iter().map(|v| v.double()).sum::<f64>()).sum();
-            *out = T::of(sum / (rows * columns) as f64);
+        let per_task = planes_per_task(h * w);
+        out.par_chunks_mut(per_task).zip(inputs[0].values.par_chunks(per_task * h * w)).for_each(|(out, x)| {
+            for (out, plane) in out.iter_mut().zip(x.chunks_exact(h * w)) {
+                let total = if columns == w {
+                    sum(&plane[..rows * w])
+                } else {
+                    plane.chunks_exact(w).take(rows).map(|line| sum(&line[..columns])).sum()
+                };
+                *out = T::of(total / (rows * columns) as f64);
+            }
         });
     }
 
@@ -56,12 +71,17 @@ impl<T: Real> Kernel<T> for GlobalPool {
         sinks: &mut [Option<Sink<'_, T>>],
     ) {
         let (h, w, rows, columns) = self.sizes(inputs[0].dims);
-        let Some(sink) = &mut sinks[0] else { return };
-        sink.clear();
-        let share = T::of(1.0 / (rows * columns) as f64);
-        sink.values.par_chunks_exact_mut(h * w).zip(gradient.par_chunks_exact(1)).for_each(|(plane, g)| {
-            for line in plane.chunks_exact_mut(w).take(rows) {
-                line[..columns].iter_mut().for_each(|v| *v += share * g[0]);
+        let Some(Sink { values, add }) = &mut sinks[0] else { return };
+        let (add, per_task) = (*add, planes_per_task(h * w));
+        values.par_chunks_mut(per_task * h * w).zip(gradient.par_chunks(per_task)).for_each(|(dx, g)| {
+            for (plane, g) in dx.chunks_exact_mut(h * w).zip(g) {
+                let share = T::of(g.double() / (rows * columns) as f64);
+                if !add {
+                    plane.fill(T::zero());
+                }
+                for line in plane.chunks_exact_mut(w).take(rows) {
+                    line[..columns].iter_mut().for_each(|v| *v += share);
+                }
             }
         });
     }

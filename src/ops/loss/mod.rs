@@ -13,6 +13,8 @@ pub enum Loss {
     CrossEntropy { classes: Arc<Vec<u32>>, smoothing: f64 },
     /// Mean of relu(z) − z·y + log(1 + e^−|z|): finite for any finite logit.
     BceWithLogits { targets: Arc<Vec<f32>> },
+    /// The same with a factor per value; the mean is still over the number of values, as PyTorch's `weight` has it.
+    WeightedBceWithLogits { targets: Arc<Vec<f32>>, weights: Arc<Vec<f32>> },
     /// Mean of (z − y)².
     MeanSquared { targets: Arc<Vec<f32>> },
     /// Σ over samples of ‖z − y‖₂ / ‖y‖₂: summed over the batch, as Darcy's network trains (tasks spec; gradients grow with the
@@ -38,7 +40,10 @@ impl Loss {
                     let normaliser = top + total.ln();
                     let share = smoothing / k as f64;
                     sum += (1.0 - smoothing) * (normaliser - z[*class as usize]);
-                    sum += share * z.iter().map(|v| normaliser - v).sum::<f64>();
+                    // a class that is ruled out, at −∞, costs nothing unless it has a share
+                    if share > 0.0 {
+                        sum += share * z.iter().map(|v| normaliser - v).sum::<f64>();
+                    }
                     for (j, v) in z.iter().enumerate() {
                         let wanted = share + if j == *class as usize { 1.0 - smoothing } else { 0.0 };
                         put(row * k + j, ((v - normaliser).exp() - wanted) / n);
@@ -46,18 +51,8 @@ impl Loss {
                 }
                 sum / n
             }
-            Loss::BceWithLogits { targets } => {
-                let n = z.len() as f64;
-                let mut sum = 0.0;
-                for (at, (z, y)) in z.iter().zip(targets.iter()).enumerate() {
-                    let y = f64::from(*y);
-                    let small = (-z.abs()).exp();
-                    sum += if *z > 0.0 { *z } else { z * 0.0 } - z * y + small.ln_1p();
-                    let sigmoid = if *z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
-                    put(at, (sigmoid - y) / n);
-                }
-                sum / n
-            }
+            Loss::BceWithLogits { targets } => binary(z, targets, |_| 1.0, put),
+            Loss::WeightedBceWithLogits { targets, weights } => binary(z, targets, |at| f64::from(weights[at]), put),
             Loss::MeanSquared { targets } => {
                 let n = z.len() as f64;
                 let mut sum = 0.0;
@@ -87,11 +82,25 @@ impl Loss {
     }
 }
 
+/// The mean of weighted binary cross-entropies; each value's derivative goes to `put`.
+fn binary(z: &[f64], targets: &[f32], weight: impl Fn(usize) -> f64, mut put: impl FnMut(usize, f64)) -> f64 {
+    let n = z.len() as f64;
+    let mut sum = 0.0;
+    for (at, (z, y)) in z.iter().zip(targets).enumerate() {
+        let y = f64::from(*y);
+        let small = (-z.abs()).exp();
+        sum += weight(at) * (if *z > 0.0 { *z } else { z * 0.0 } - z * y + small.ln_1p());
+        let sigmoid = if *z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
+        put(at, weight(at) * (sigmoid - y) / n);
+    }
+    sum / n
+}
+
 impl Definition for Loss {
     fn name(&self) -> &'static str {
         match self {
             Loss::CrossEntropy { .. } => "cross_entropy",
-            Loss::BceWithLogits { .. } => "bce_with_logits",
+            Loss::BceWithLogits { .. } | Loss::WeightedBceWithLogits { .. } => "bce_with_logits",
             Loss::MeanSquared { .. } => "mean_squared",
             Loss::RelativeL2 { .. } => "relative_l2",
         }
@@ -104,7 +113,11 @@ impl Definition for Loss {
                 let of = |k: usize| classes.iter().all(|c| (*c as usize) < k) && (0.0..1.0).contains(smoothing);
                 matches!(z, [n, k] if *n == classes.len() && *n > 0 && of(*k))
             }
-            Loss::BceWithLogits { targets } | Loss::MeanSquared { targets } | Loss::RelativeL2 { targets } => {
+            Loss::WeightedBceWithLogits { targets, weights } if weights.len() != targets.len() => false,
+            Loss::BceWithLogits { targets }
+            | Loss::WeightedBceWithLogits { targets, .. }
+            | Loss::MeanSquared { targets }
+            | Loss::RelativeL2 { targets } => {
                 let size: usize = z.iter().product();
                 !z.is_empty() && size == targets.len() && size > 0
             }
@@ -114,6 +127,9 @@ impl Definition for Loss {
         } else {
             let expected = match self {
                 Loss::CrossEntropy { classes, .. } => format!("({},K) with every class below K", classes.len()),
+                Loss::WeightedBceWithLogits { targets, weights } => {
+                    format!("{} values, and as many weights as {},", targets.len(), weights.len())
+                }
                 Loss::BceWithLogits { targets } | Loss::MeanSquared { targets } | Loss::RelativeL2 { targets } => {
                     format!("{} values", targets.len())
                 }

@@ -20,25 +20,29 @@ pub fn forward(op: &MaxPool, sizes: Sizes, x: &[f32], out: &mut [f32], places: &
 
 pub fn backward(op: &MaxPool, sizes: Sizes, places: &[u32], gradient: &[f32], dx: &mut Sink<'_, f32>) {
     let Sizes { input: [height, width], output: [rows, columns] } = sizes;
+    let Window { kernel, stride, padding, .. } = op.window;
     let (plane, pooled, add) = (height * width, rows * columns, dx.add);
     let per_task = planes_per_task(plane);
-    let layout = Layout::new(&op.window, sizes);
+    let taps: Vec<usize> = (0..kernel[0] * kernel[1]).map(|tap| tap / kernel[1] * width + tap % kernel[1]).collect();
+    // the place of a window's first value in a plane; in the padding it wraps, and a tap leads back
+    let corner = padding[0] * width + padding[1];
     let tasks = dx
         .values
         .par_chunks_mut(per_task * plane)
         .zip(gradient.par_chunks(per_task * pooled).zip(places.par_chunks(per_task * pooled)));
     tasks.for_each(|(dx, (g, places))| {
-        let mut scratch = vec![0f32; layout.len()];
+        if !add {
+            dx.fill(0.0);
+        }
         let planes = dx.chunks_exact_mut(plane).zip(g.chunks_exact(pooled).zip(places.chunks_exact(pooled)));
         for (dx, (g, places)) in planes {
-            scratch.fill(0.0);
             for (row, (g, places)) in g.chunks_exact(columns).zip(places.chunks_exact(columns)).enumerate() {
-                let line = &mut scratch[row * layout.down..];
-                for (column, (g, place)) in g.iter().zip(places).enumerate() {
-                    line[column + layout.taps[*place as usize]] += *g;
+                let mut first = (row * stride[0] * width).wrapping_sub(corner);
+                for (g, place) in g.iter().zip(places) {
+                    dx[first.wrapping_add(taps[*place as usize])] += *g;
+                    first = first.wrapping_add(stride[1]);
                 }
             }
-            layout.unpack(&scratch, dx, add);
         }
     });
 }
@@ -104,26 +108,6 @@ impl Layout {
                 let to = &mut scratch[start + remainder * self.phase + (first + padding) / stride..];
                 for (to, from) in to.iter_mut().zip(from.iter().skip(first).step_by(stride)) {
                     *to = *from;
-                }
-            }
-        }
-    }
-
-    /// The way back.
-    fn unpack(&self, scratch: &[f32], plane: &mut [f32], add: bool) {
-        let (stride, padding, width) = (self.window.stride[1], self.window.padding[1], self.sizes.input[1]);
-        if !add {
-            plane.fill(0.0);
-        }
-        for (y, start) in self.rows_inside() {
-            let to = &mut plane[y * width..y * width + self.columns()];
-            for remainder in 0..stride {
-                let first = (remainder + stride - padding % stride) % stride;
-                let from = &scratch[start + remainder * self.phase + (first + padding) / stride..];
-                if stride == 1 {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
-                } else {
-                    to.iter_mut().skip(first).step_by(stride).zip(from).for_each(|(to, from)| *to += *from);
                 }
             }
         }
@@ -234,6 +218,37 @@ fn plain(layout: &Layout, x: &[f32], out: &mut [f32], places: &mut [u32]) {
                     (*out, *place) = (value, number(y, column));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Forward, Layout};
+    use crate::ops::max_pool::MaxPool;
+    use crate::ops::simd::{Plain, Routine, dispatch};
+    use crate::ops::window::Window;
+
+    #[test]
+    fn plain_rust_gives_the_bits_of_vectors() {
+        // few different values, so that ties abound
+        let x: Vec<f32> = (0..2 * 9 * 21_u32).map(|i| (i.wrapping_mul(2_654_435_769) >> 29) as f32).collect();
+        for window in [Window::square(3, 1, 1), Window::square(3, 2, 1), Window::square(2, 2, 0)] {
+            let sizes = MaxPool { window }.sizes(&[2, 1, 9, 21]);
+            let layout = Layout::new(&window, sizes);
+            let both = |plain: bool| {
+                let size = 2 * sizes.output[0] * sizes.output[1];
+                let (mut out, mut places) = (vec![f32::NAN; size], vec![u32::MAX; size]);
+                let work = Forward { layout: &layout, x: &x, out: &mut out, places: &mut places };
+                // SAFETY: plain Rust needs no instructions.
+                if plain {
+                    unsafe { work.run::<Plain>() }
+                } else {
+                    dispatch(work)
+                }
+                (out.iter().map(|v| v.to_bits()).collect::<Vec<u32>>(), places)
+            };
+            assert_eq!(both(true), both(false));
         }
     }
 }

@@ -12,9 +12,10 @@ pub fn forward(op: &MaxPool, sizes: Sizes, x: &[f64], out: &mut [f64], places: &
                 let (left, right) = op.window.range(1, column, width);
                 let (mut largest, mut place) = (f64::NEG_INFINITY, top * width + left);
                 for y in top..bottom {
-                    for at in y * width + left..y * width + right {
-                        if x[at] > largest || x[at].is_nan() {
-                            (largest, place) = (x[at], at);
+                    for column in left..right {
+                        let value = x[y * width + column];
+                        if value > largest || value.is_nan() {
+                            (largest, place) = (value, y * width + column);
                         }
                     }
                 }
