@@ -181,6 +181,12 @@ fn reached(o: usize, offset: usize, step: usize, count: usize) -> Option<usize> 
     (at.is_multiple_of(step) && at / step < count).then_some(at / step)
 }
 
+/// Any of `taps` taps, `gap` apart, lets one of `count` outputs read input `o`.
+#[inline(always)]
+fn used(o: usize, taps: usize, gap: usize, step: usize, count: usize) -> bool {
+    (0..taps).any(|t| reached(o, t * gap, step, count).is_some())
+}
+
 /// X outputs side by side. Every input vector is loaded once and goes to all outputs that it reaches; a tap's sum runs over
 /// kernel rows, then over inputs from the left.
 #[inline(always)]
@@ -200,7 +206,7 @@ unsafe fn group<V: Vector, const X: usize, const T: usize, const STEP: usize, co
                 w[t] = V::splat(*kernel.add(t));
             }
             each_input!(o, {
-                if (0..T).any(|t| reached(o, t * GAP, STEP, X).is_some()) {
+                if used(o, T, GAP, STEP, X) {
                     let v = V::load(row.add(o * LANES));
                     for t in 0..T {
                         if let Some(at) = reached(o, t * GAP, STEP, X) {
@@ -322,7 +328,7 @@ unsafe fn products<V: Vector, const T: usize, const STEP: usize, const GAP: usiz
             for r in 0..R {
                 let row = row.add(r * gap + x * STEP * LANES);
                 each_input!(o, {
-                    if (0..T).any(|t| reached(o, t * GAP, STEP, X).is_some()) {
+                    if used(o, T, GAP, STEP, X) {
                         let v = V::load(row.add(o * LANES));
                         for t in 0..T {
                             if let Some(at) = reached(o, t * GAP, STEP, X) {
