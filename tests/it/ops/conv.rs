@@ -1,8 +1,11 @@
 //! Convolution: every path against the reference and differences, sizes where candle is wrong, values that are not numbers.
 
-use crate::support::operator_check::{Case, check};
-use nasperf_pipe::ops::conv::Conv;
+use crate::support::formula::{agrees, draw};
+use crate::support::operator_check::{Case, check, run};
+use candle_core::{DType, Device, Tensor};
+use nasperf_pipe::ops::conv::{Conv, conv};
 use nasperf_pipe::ops::operator::Definition;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The check of one operator on an input and weights; bias and summand get the dimensions that they must have.
@@ -83,4 +86,125 @@ fn channels_by_themselves_agree_with_the_reference_and_with_differences() {
     ] {
         check(case(op, x, weight));
     }
+}
+
+#[test]
+fn pytorch_gives_the_same() {
+    let golden: Value = serde_json::from_str(include_str!("../../golden/conv/torch.json")).unwrap();
+    for row in golden["cases"].as_array().unwrap() {
+        let numbers =
+            |v: &Value| v.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect::<Vec<_>>();
+        let pair = |v: &Value| <[usize; 2]>::try_from(numbers(v)).unwrap();
+        let four = |v: &Value| <[usize; 4]>::try_from(numbers(v)).unwrap();
+        let op = Conv {
+            stride: pair(&row["stride"]),
+            padding: [pair(&row["padding"][0]), pair(&row["padding"][1])],
+            dilation: pair(&row["dilation"]),
+            groups: row["groups"].as_u64().unwrap() as usize,
+            bias: row["bias"].as_bool().unwrap(),
+            residual: row["residual"].as_bool().unwrap(),
+        };
+        let case = case(op, four(&row["x"]), four(&row["weight"]));
+        let (fast, reference) = (run::<f32>(&case), run::<f64>(&case));
+        let double = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+        let digests = row["digests"].as_array().unwrap();
+        assert_eq!(digests.len(), 1 + case.inputs.len(), "{row}");
+        let fast = std::iter::once(&fast.output).chain(&fast.gradients);
+        let reference = std::iter::once(&reference.output).chain(&reference.gradients);
+        for (i, (digest, (f, r))) in digests.iter().zip(fast.zip(reference)).enumerate() {
+            let digest: Vec<f64> = digest.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+            agrees(&format!("{op:?}, f64, array {i}"), r, &digest, 1e-12);
+            agrees(&format!("{op:?}, f32, array {i}"), &double(f), &digest, 2e-6);
+        }
+    }
+}
+
+/// Output of ones but for one value of the input.
+fn with_one(op: Conv, x: [usize; 4], weight: [usize; 4], at: usize, value: f32) -> Tensor {
+    let mut values = vec![1f32; x.iter().product()];
+    values[at] = value;
+    let x = Tensor::from_vec(values, &x, &Device::Cpu).unwrap();
+    conv(&x, &Tensor::ones(&weight, DType::F32, &Device::Cpu).unwrap(), None, op).unwrap()
+}
+
+#[test]
+fn what_is_not_a_number_reaches_the_outputs_that_read_it() {
+    let same = Conv::new([1, 1], [1, 1]);
+    let each = Conv { groups: 9, ..same };
+    for (op, x, weight, direct) in [
+        (same, [2, 3, 7, 9], [17, 3, 3, 3], true),
+        (Conv::new([2, 2], [1, 1]), [2, 17, 7, 8], [9, 17, 3, 3], true),
+        (Conv::new([2, 2], [0, 0]), [1, 9, 6, 7], [8, 9, 1, 1], true),
+        (Conv { dilation: [1, 2], ..Conv::new([1, 1], [0, 3]) }, [2, 2, 1, 40], [3, 2, 1, 4], true),
+        (each, [1, 9, 6, 11], [9, 1, 3, 3], true),
+        (same, [2, 16, 9, 13], [16, 16, 3, 3], false),
+    ] {
+        let size: usize = x.iter().product();
+        // a finite value shows which outputs read it: sums of small integers are exact
+        let values =
+            |at: usize, v: f32| with_one(op, x, weight, at, v).flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let others = values(0, 1.0);
+        for at in [0, size / 2, size - 1, size / 3] {
+            let (touched, nan, infinite) = (values(at, 2.0), values(at, f32::NAN), values(at, f32::INFINITY));
+            for (i, other) in others.iter().enumerate() {
+                let reads = (touched[i] - other).abs() > 0.5;
+                let what = format!("{op:?} of {x:?} by {weight:?}, input {at}, output {i}: {} {}", nan[i], infinite[i]);
+                if direct {
+                    assert_eq!(nan[i].is_nan(), reads, "{what}");
+                    assert_eq!(infinite[i] == f32::INFINITY, reads, "{what}");
+                    assert!(reads || nan[i] == *other && infinite[i] == *other, "{what}");
+                } else if reads {
+                    // tiles mix what is not finite; it must not get lost
+                    assert!(nan[i].is_nan() && !infinite[i].is_finite(), "{what}");
+                }
+            }
+        }
+        // tiles keep it to the image
+        if x[0] == 2 {
+            let half = others.len() / 2;
+            assert!(values(0, f32::NAN)[half..].iter().zip(&others[half..]).all(|(a, b)| (a - b).abs() < 1e-3));
+        }
+    }
+}
+
+#[test]
+fn strided_inputs_are_read_by_their_strides() {
+    let tensor = |stream: u64, dims: [usize; 4]| {
+        let values: Vec<f32> = draw(stream, dims.iter().product()).into_iter().map(|v| v as f32).collect();
+        Tensor::from_vec(values, &dims, &Device::Cpu).unwrap()
+    };
+    let (x, weight) = (tensor(1, [2, 5, 4, 3]), tensor(2, [3, 3, 4, 2]));
+    let (turned, kernel) = (x.transpose(1, 3).unwrap(), weight.transpose(0, 2).unwrap());
+    let op = Conv::new([1, 2], [1, 0]);
+    let found = conv(&turned, &kernel, None, op).unwrap();
+    let expected = conv(&turned.force_contiguous().unwrap(), &kernel.force_contiguous().unwrap(), None, op).unwrap();
+    assert_eq!(found.dims(), [2, 4, 4, 2]);
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(values(&found), values(&expected));
+}
+
+#[test]
+fn impossible_dimensions_are_errors() {
+    let op = Conv::new([1, 1], [0, 0]);
+    let error = |op: Conv, dims: &[&[usize]]| op.output(dims).unwrap_err();
+    for (op, x, weight) in [
+        (op, [1, 2, 4, 4], [1, 3, 3, 3]),
+        (op, [1, 2, 2, 4], [1, 2, 3, 3]),
+        (op, [1, 2, 4, 4], [1, 2, 0, 3]),
+        (Conv { dilation: [1, 2], ..op }, [1, 2, 4, 4], [1, 2, 3, 3]),
+        (Conv { groups: 2, ..op }, [1, 3, 4, 4], [2, 1, 3, 3]),
+        (Conv { groups: 2, ..op }, [1, 4, 4, 4], [3, 2, 3, 3]),
+        (Conv { stride: [0, 1], ..op }, [1, 2, 4, 4], [1, 2, 3, 3]),
+        (Conv { dilation: [1, 0], ..op }, [1, 2, 4, 4], [1, 2, 3, 3]),
+    ] {
+        assert!(error(op, &[&x, &weight]).contains("expected") || error(op, &[&x, &weight]).contains("fit"));
+    }
+    let (x, weight) = (&[1, 2, 4, 4][..], &[3, 2, 3, 3][..]);
+    assert!(error(op, &[x]).contains("2 inputs were expected, found 1"));
+    assert!(error(op, &[&x[1..], weight]).contains("(N,C,H,W)"));
+    let bias = Conv { bias: true, ..op };
+    assert!(error(bias, &[x, weight, &[4]]).contains("a bias [3] was expected, found [4]"));
+    let residual = Conv { residual: true, ..op };
+    assert!(error(residual, &[x, weight, &[1, 3, 4, 4]]).contains("a summand [1, 3, 2, 2] was expected"));
+    assert_eq!(residual.output(&[x, weight, &[1, 3, 2, 2]]), Ok(vec![1, 3, 2, 2]));
 }
