@@ -35,7 +35,7 @@ golden: ## renew tests/golden/ from what the program gives now; read the diff be
 
 bench-setup: ## the programs that benchmarks compare with, in target/peer (needs Python and its package index)
 	python3 -m venv target/peer
-	target/peer/bin/pip install --quiet numpy scipy
+	target/peer/bin/pip install --quiet numpy scipy torch
 
 bench: ## all benchmarks, beside their peers where bench-setup has run
 	$(CARGO) bench
