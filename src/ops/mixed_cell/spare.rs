@@ -1,14 +1,9 @@
-//! Working memory that is used again: a fresh page costs more to get than to fill. Knows no operator.
+//! Working memory that goes back to the pool when it is dropped. Knows no operator.
 
+use crate::ops::operator::Real;
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
 
-static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
-
-/// Arrays kept at most; more are dropped.
-const KEPT: usize = 256;
-
-/// An array that returns to the store when it is dropped.
+/// An array that returns to the pool when it is dropped.
 #[derive(Debug)]
 pub struct Spare(Vec<f32>);
 
@@ -19,24 +14,12 @@ pub fn any(length: usize) -> Spare {
 
 /// The same, for good.
 pub fn take(length: usize) -> Vec<f32> {
-    let mut spare = SPARE.lock().expect("no panic while locked");
-    let fits = |v: &&(usize, usize)| v.1 >= length;
-    let best = spare.iter().map(Vec::capacity).enumerate().collect::<Vec<_>>();
-    let best = best.iter().filter(fits).min_by_key(|v| v.1).map(|v| v.0);
-    // one that is far too large is left for those that need it
-    let found = best.filter(|i| spare[*i].capacity() <= 2 * length + 4096).map(|i| spare.swap_remove(i));
-    drop(spare);
-    let mut values = found.unwrap_or_else(|| Vec::with_capacity(length));
-    values.resize(length, 0.0);
-    values
+    f32::pool().take(length)
 }
 
 /// Keeps an array for later.
 pub fn keep(values: Vec<f32>) {
-    let mut spare = SPARE.lock().expect("no panic while locked");
-    if spare.len() < KEPT && values.capacity() > 0 {
-        spare.push(values);
-    }
+    f32::pool().give(values);
 }
 
 impl Drop for Spare {
