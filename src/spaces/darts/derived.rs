@@ -1,0 +1,289 @@
+//! The network of a genotype as it is trained from scratch: point form with two reduction cells, dense form with none, on
+//! planes and on series (methods spec §4.7). Knows no search and no task.
+
+use crate::nn::batch_norm::{NORM, Norm};
+use crate::nn::builder::{Builder, Value};
+use crate::nn::conv::{ConvShape, Init};
+use crate::nn::linear::{self, Bias};
+use crate::nn::network::Network;
+use crate::ops::add::Add;
+use crate::ops::average_pool::AveragePool;
+use crate::ops::concat::Concat;
+use crate::ops::dropout::{Dropout, Unit};
+use crate::ops::global_pool::GlobalPool;
+use crate::ops::max_pool::MaxPool;
+use crate::ops::relu::Relu;
+use crate::ops::window::Window;
+use crate::seed::Purpose;
+use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
+use crate::spaces::darts::preprocess::{factorized_reduce, relu_conv_norm};
+use candle_core::Result;
+use std::sync::Arc;
+
+/// Another framework's constants, taken over with the opposite meaning: evaluation uses the last batch's statistics
+/// (`NB360:darts/gaea/eval/operations.py`).
+pub const AS_RUN: Norm = Norm { momentum: 0.999, epsilon: 1e-3, ..NORM };
+
+#[derive(Clone, Debug)]
+pub struct DerivedShape {
+    /// Channels of the input.
+    pub channels: usize,
+    /// Samples are (C,L) rather than (C,H,W).
+    pub series: bool,
+    /// One output per position, no reduction cells.
+    pub dense: bool,
+    pub outputs: usize,
+    /// Channels of the first cell's nodes: 36 upstream, 16 for FSD50K.
+    pub width: usize,
+    /// 20 upstream.
+    pub cells: usize,
+    pub genotype: Genotype,
+    /// Norms of the preprocess layers.
+    pub outer: Norm,
+    /// Norms inside primitives.
+    pub inner: Norm,
+    /// Probability with which a sample loses a primitive's output while training.
+    pub drop_path: f64,
+    /// Streams of drop-path: seed and stage.
+    pub seed: u64,
+    pub stage: &'static str,
+}
+
+/// One cell under construction.
+struct Cell<'a> {
+    shape: &'a DerivedShape,
+    channels: usize,
+    reduction: bool,
+    states: Vec<Value>,
+    /// ReLU of each state, made once for all primitives that begin with it.
+    activated: Vec<Option<Value>>,
+    number: usize,
+}
+
+impl Cell<'_> {
+    fn activated(&mut self, b: &mut Builder, state: usize) -> Value {
+        let (x, channels) = (self.states[state], self.channels);
+        *self.activated[state].get_or_insert_with(|| b.step(Arc::new(Relu), &[x], [], channels))
+    }
+
+    /// Depthwise then 1×1, named by their places in upstream's sequence.
+    fn separable(
+        &self,
+        b: &mut Builder,
+        x: Value,
+        kernel: usize,
+        (stride, dilation): (usize, usize),
+        place: usize,
+    ) -> Value {
+        let (c, series) = (self.channels, self.shape.series);
+        let mut depthwise = ConvShape::same(series, c, c, kernel, stride);
+        let pad = dilation * (kernel - 1) / 2;
+        depthwise.groups = c;
+        depthwise.dilation = if series { [1, dilation] } else { [dilation; 2] };
+        depthwise.padding = if series { [[0; 2], [pad; 2]] } else { [[pad; 2]; 2] };
+        let y = depthwise.layer(b, &place.to_string(), x, Init::FanIn);
+        ConvShape::same(false, c, c, 1, 1).layer(b, &(place + 1).to_string(), y, Init::FanIn)
+    }
+
+    /// The primitive's output; `residual` is added where it ends with a norm (`ends_with_norm`).
+    fn primitive(&mut self, b: &mut Builder, index: usize, pick: Pick, residual: Option<Value>) -> Value {
+        let stride = self.stride(pick);
+        let (c, inner) = (self.channels, self.shape.inner);
+        let name = format!("_ops.{index}");
+        match pick.primitive {
+            Primitive::Skip if stride == 1 => self.states[pick.input],
+            Primitive::Skip => {
+                let y = factorized_reduce(b, &name, self.states[pick.input], c, self.shape.series, inner);
+                match residual {
+                    Some(residual) => b.step(Arc::new(Add { terms: 2 }), &[y, residual], [], c),
+                    None => y,
+                }
+            }
+            Primitive::MaxPool | Primitive::AveragePool => {
+                let window = if self.shape.series {
+                    Window { kernel: [1, 3], stride: [1, stride], padding: [0, 1], ceil_mode: false }
+                } else {
+                    Window::square(3, stride, 1)
+                };
+                let x = self.states[pick.input];
+                if pick.primitive == Primitive::MaxPool {
+                    b.step(Arc::new(MaxPool { window }), &[x], [], c)
+                } else {
+                    b.step(Arc::new(AveragePool { window, count_padding: false }), &[x], [], c)
+                }
+            }
+            Primitive::Sep(kernel) => {
+                let x = self.activated(b, pick.input);
+                b.within(&format!("{name}.op"), |b| {
+                    let y = self.separable(b, x, kernel, (stride, 1), 1);
+                    let y = Norm { relu: true, ..inner }.layer(b, "3", y, None);
+                    let y = self.separable(b, y, kernel, (1, 1), 5);
+                    inner.layer(b, "7", y, residual)
+                })
+            }
+            Primitive::Dil(kernel) => {
+                let x = self.activated(b, pick.input);
+                b.within(&format!("{name}.op"), |b| {
+                    let y = self.separable(b, x, kernel, (stride, 2), 1);
+                    inner.layer(b, "3", y, residual)
+                })
+            }
+        }
+    }
+
+    fn stride(&self, pick: Pick) -> usize {
+        if self.reduction && pick.input < 2 { 2 } else { 1 }
+    }
+
+    /// Has parameters, and takes a residual.
+    fn ends_with_norm(&self, pick: Pick) -> bool {
+        match pick.primitive {
+            Primitive::Sep(_) | Primitive::Dil(_) => true,
+            Primitive::Skip => self.stride(pick) == 2,
+            Primitive::MaxPool | Primitive::AveragePool => false,
+        }
+    }
+
+    fn dropped(&self, b: &mut Builder, index: usize, pick: Pick, y: Value) -> Value {
+        if pick.primitive == Primitive::Skip && self.stride(pick) == 1 {
+            return y; // identities are never dropped
+        }
+        let DerivedShape { seed, stage, drop_path, .. } = *self.shape;
+        let purpose = Purpose::new(seed, stage, &format!("drop-path {}.{index}", self.number));
+        b.step(Arc::new(Dropout::new(Unit::Sample, drop_path, purpose)), &[y], [], self.channels)
+    }
+
+    fn node(&mut self, b: &mut Builder, first: usize, picks: [Pick; 2]) -> Value {
+        let [one, two] = picks;
+        let plain = self.shape.drop_path == 0.0;
+        let value = if plain && self.ends_with_norm(two) {
+            let y = self.primitive(b, first, one, None);
+            self.primitive(b, first + 1, two, Some(y))
+        } else if plain && self.ends_with_norm(one) {
+            let y = self.primitive(b, first + 1, two, None); // without parameters: their order does not change
+            self.primitive(b, first, one, Some(y))
+        } else {
+            let terms = [one, two];
+            let values = [0, 1].map(|i| {
+                let y = self.primitive(b, first + i, terms[i], None);
+                if plain { y } else { self.dropped(b, first + i, terms[i], y) }
+            });
+            if values[0] == values[1] {
+                // twice the same state: an operator takes no input twice
+                let again = b.step(Arc::new(Add { terms: 1 }), &[values[1]], [], self.channels);
+                b.step(Arc::new(Add { terms: 2 }), &[values[0], again], [], self.channels)
+            } else {
+                b.step(Arc::new(Add { terms: 2 }), &values, [], self.channels)
+            }
+        };
+        self.states.push(value);
+        self.activated.push(None);
+        value
+    }
+}
+
+impl DerivedShape {
+    fn reduces(&self, cell: usize) -> bool {
+        !self.dense && (cell == self.cells / 3 || cell == 2 * self.cells / 3)
+    }
+
+    pub fn build(&self, init: Purpose) -> Result<Network> {
+        let mut builder = Builder::new(init);
+        let b = &mut builder;
+        let input = b.input(self.channels);
+        let stem = b.within("stem", |b| {
+            let y = ConvShape::same(self.series, self.channels, 3 * self.width, 3, 1).layer(b, "0", input, Init::FanIn);
+            NORM.layer(b, "1", y, None)
+        });
+        let (mut before, mut last, mut channels, mut after_reduction) = (stem, stem, self.width, false);
+        for number in 0..self.cells {
+            let reduction = self.reduces(number);
+            channels *= if reduction { 2 } else { 1 };
+            let output = b.within(&format!("cells.{number}"), |b| {
+                let first = if after_reduction {
+                    factorized_reduce(b, "preprocess0", before, channels, self.series, self.outer)
+                } else {
+                    relu_conv_norm(b, "preprocess0", before, channels, self.outer)
+                };
+                let second = relu_conv_norm(b, "preprocess1", last, channels, self.outer);
+                let states = vec![first, second];
+                let mut cell = Cell { shape: self, channels, reduction, states, activated: vec![None; 2], number };
+                let picks = if reduction { &self.genotype.reduce } else { &self.genotype.normal };
+                let pairs = picks.chunks_exact(2).enumerate();
+                let nodes: Vec<Value> = pairs.map(|(n, pair)| cell.node(b, 2 * n, [pair[0], pair[1]])).collect();
+                b.step(Arc::new(Concat { axis: 1, inputs: nodes.len() }), &nodes, [], nodes.len() * channels)
+            });
+            (before, last, after_reduction) = (last, output, reduction);
+        }
+        let pooled = |b: &mut Builder| b.step(Arc::new(GlobalPool { window: None }), &[last], [], last.channels);
+        let x = if self.dense { last } else { pooled(b) };
+        linear::layer(b, "classifier", x, self.outputs, self.dense, Bias::FanIn);
+        builder.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AS_RUN, DerivedShape};
+    use crate::nn::batch_norm::NORM;
+    use crate::nn::network::Mode;
+    use crate::seed::Purpose;
+    use crate::spaces::darts::genotype::Genotype;
+    use candle_core::{DType, Device, Tensor};
+
+    const V2: (&str, &str) = ("s30 s31 s30 s31 s31 sk0 sk0 d32", "mp0 mp1 sk2 mp1 mp0 sk2 sk2 mp1");
+
+    fn shape((normal, reduce): (&str, &str), channels: usize, outputs: usize) -> DerivedShape {
+        let genotype = Genotype::parse(normal, reduce).unwrap();
+        let (width, cells, drop_path) = (36, 20, 0.0);
+        let (outer, inner) = (AS_RUN, AS_RUN);
+        let (series, dense, seed, stage) = (false, false, 0, "test");
+        DerivedShape { channels, series, dense, outputs, width, cells, genotype, outer, inner, drop_path, seed, stage }
+    }
+
+    fn count(shape: &DerivedShape) -> u64 {
+        shape.build(Purpose::new(0, "test", "init")).unwrap().parameters().count()
+    }
+
+    #[test]
+    fn published_genotypes_have_their_counts() {
+        // methods §5.4: 10 and 100 classes
+        for (genotype, ten, hundred) in [
+            (("s31 s30 sk0 s31 sk0 s31 s30 sk2", "mp0 mp1 sk2 mp0 mp0 sk2 sk2 ap0"), 3_169_414, 3_221_344),
+            (V2, 3_349_342, 3_401_272),
+            (("s31 sk0 s30 d31 s50 s31 ap0 d31", "s51 mp0 s51 s52 s30 s33 s31 s32"), 3_634_678, 3_686_608),
+            (("sk1 s30 s30 sk1 s31 s33 s31 d54", "s30 sk1 d52 mp1 s32 s31 s50 s33"), 3_721_510, 3_773_440),
+            (("s31 sk0 s31 sk2 s31 s32 s30 d34", "mp0 mp1 s50 s52 d33 s52 s54 s31"), 3_688_246, 3_740_176),
+            (("s31 sk0 s30 s32 s32 s51 s31 s50", "mp0 s51 d52 mp0 s32 sk0 d34 mp0"), 4_192_390, 4_244_320),
+            (("sk1 sk0 s32 s31 s52 s30 s53 s52", "mp1 s30 s51 d52 s31 s33 s51 mp2"), 4_002_958, 4_054_888),
+        ] {
+            assert_eq!((count(&shape(genotype, 3, 10)), count(&shape(genotype, 3, 100))), (ten, hundred));
+        }
+    }
+
+    #[test]
+    fn other_forms_have_the_counts_of_their_tasks() {
+        // methods §5.4: DARTS_V2 on FSD50K, Darcy, ECG and DeepSEA
+        assert_eq!(count(&DerivedShape { width: 16, ..shape(V2, 1, 200) }), 758_648);
+        assert_eq!(count(&DerivedShape { dense: true, inner: NORM, ..shape(V2, 3, 1) }), 581_869);
+        assert_eq!(count(&DerivedShape { series: true, ..shape(V2, 1, 4) }), 3_243_496);
+        assert_eq!(count(&DerivedShape { series: true, ..shape(V2, 4, 36) }), 3_262_932);
+    }
+
+    #[test]
+    fn drop_path_draws_anew_at_each_step_and_rests_in_evaluation() {
+        let small = DerivedShape { width: 4, cells: 3, drop_path: 0.4, ..shape(V2, 3, 5) };
+        let network = small.build(Purpose::new(0, "test", "init")).unwrap();
+        let x = Tensor::randn(0f32, 1.0, (4, 3, 8, 8), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
+        let run = |mode| network.forward(&x, mode).unwrap().to_vec2::<f32>().unwrap();
+        let first = run(Mode::Train { step: 0 });
+        assert_eq!(first, run(Mode::Train { step: 0 }));
+        assert_ne!(first, run(Mode::Train { step: 1 }));
+        assert_eq!(run(Mode::Evaluate), run(Mode::Evaluate));
+        let same = DerivedShape { genotype: Genotype::parse("sk0 sk0", "sk1 mp1").unwrap(), drop_path: 0.0, ..small };
+        assert_eq!(
+            same.build(Purpose::new(0, "test", "init")).unwrap().forward(&x, Mode::Evaluate).unwrap().dims(),
+            [4, 5]
+        );
+    }
+}
