@@ -68,6 +68,20 @@ pub const SWITCHES: &[Switch] = &[
         origin: "tasks Q7; NB360:backbone/model_grid_original.py divides each batch by its own length",
     },
     Switch {
+        key: "fidelity.psicov_shuffled_lengths",
+        as_run: Preset::Bool(true),
+        as_described: Preset::Bool(false),
+        doc: "Score PSICOV's test proteins in a shuffled order against lengths in file order.",
+        origin: "tasks Q9; NB360:backbone/model_grid_original.py shuffles the test loader",
+    },
+    Switch {
+        key: "fidelity.cosmic_fixed_jitter",
+        as_run: Preset::Bool(false),
+        as_described: Preset::Bool(true),
+        doc: "Add the same sky to each scored Cosmic stamp whatever the seed.",
+        origin: "tasks Q12; NB360:backbone/data_utils/cosmic_dataset.py draws it anew at every access",
+    },
+    Switch {
         key: "fidelity.epoch_accounting",
         as_run: Preset::Text("batches"),
         as_described: Preset::Text("epochs"),

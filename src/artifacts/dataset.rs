@@ -4,8 +4,9 @@
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// Name of the description; parts are `<part>.safetensors` with tensors `x` and `y`, statistics `statistics.safetensors`.
+/// Name of the description; parts are `<part>.safetensors` with tensors `x` and `y`, and further ones of some tasks.
 pub const DATASET_FILE: &str = "dataset.json";
 pub const DATASET_FORMAT: u32 = 1;
 
@@ -108,6 +109,25 @@ impl Array {
         Ok(self.bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
+    /// Appends values `start..end`, counted row by row, of an array of any number type.
+    pub fn append_f32(&self, start: usize, end: usize, out: &mut Vec<f32>) -> Result<(), String> {
+        let width = self.dtype.bitsize() / 8;
+        let bytes = self.bytes.get(start * width..end * width);
+        let bytes =
+            bytes.ok_or_else(|| format!("values {start}..{end} expected in an array of shape {:?}", self.shape))?;
+        match self.dtype {
+            Dtype::U8 => out.extend(bytes.iter().map(|b| f32::from(*b))),
+            Dtype::I8 => out.extend(bytes.iter().map(|b| f32::from(*b as i8))),
+            Dtype::I16 => out.extend(bytes.chunks_exact(2).map(|b| f32::from(i16::from_le_bytes([b[0], b[1]])))),
+            Dtype::U16 => out.extend(bytes.chunks_exact(2).map(|b| f32::from(u16::from_le_bytes([b[0], b[1]])))),
+            Dtype::F32 => {
+                out.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            }
+            other => return Err(format!("numbers of one or two bytes or F32 were expected, found {other:?}")),
+        }
+        Ok(())
+    }
+
     fn expect(&self, dtype: Dtype) -> Result<(), String> {
         if self.dtype == dtype { Ok(()) } else { Err(format!("expected a {dtype:?} array, found {:?}", self.dtype)) }
     }
@@ -129,4 +149,15 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Array, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let view = file.tensor(name).map_err(|e| format!("{name}: {e}"))?;
     Ok(Array { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() })
+}
+
+/// All arrays of a safetensors file, by name.
+pub fn decode_all(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let array = |view: &TensorView<'_>| Array {
+        dtype: view.dtype(),
+        shape: view.shape().to_vec(),
+        bytes: view.data().to_vec(),
+    };
+    Ok(file.iter().map(|(name, view)| (name.to_string(), array(&view))).collect())
 }

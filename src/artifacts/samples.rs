@@ -1,6 +1,6 @@
 //! A dataset artifact in memory: its description and the arrays of the parts in use. Knows no task and no store.
 
-use crate::artifacts::dataset::{Array, DatasetMeta, Rows, Split, decode};
+use crate::artifacts::dataset::{Array, DatasetMeta, Rows, Split, decode_all};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,11 +14,14 @@ pub enum SplitChoice {
     Final,
 }
 
-/// The arrays `x` and `y` of one part; row i of both is one sample.
+/// The arrays of one part. Row i of `y` is sample i; mostly row i of `x` too, but a task may hold what its samples are cut
+/// from (whole recordings, say) in `x` and say in further arrays where each sample lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     pub x: Array,
     pub y: Array,
+    /// Further arrays, by name.
+    pub more: BTreeMap<String, Array>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -28,21 +31,30 @@ pub struct Samples {
 }
 
 impl Part {
-    /// From the bytes of `<name>.safetensors`; both arrays must have the same number of rows.
-    pub fn decode(name: &str, bytes: &[u8]) -> Result<Part, String> {
-        let array = |tensor: &str| decode(bytes, tensor).map_err(|e| format!("{name}.safetensors: {e}"));
-        let part = Part { x: array("x")?, y: array("y")? };
-        match (part.x.shape.first(), part.y.shape.first()) {
-            (Some(x), Some(y)) if x == y => Ok(part),
-            _ => Err(format!(
-                "{name}.safetensors: as many rows in x as in y were expected, found shapes {:?} and {:?}",
-                part.x.shape, part.y.shape
-            )),
-        }
+    /// A part without further arrays.
+    pub fn new(x: Array, y: Array) -> Part {
+        Part { x, y, more: BTreeMap::new() }
     }
 
+    /// From the bytes of `<name>.safetensors`, which must hold `x` and `y`.
+    pub fn decode(name: &str, bytes: &[u8]) -> Result<Part, String> {
+        let mut more = decode_all(bytes).map_err(|e| format!("{name}.safetensors: {e}"))?;
+        let mut take = |tensor: &str| {
+            let array = more.remove(tensor).filter(|array| !array.shape.is_empty());
+            array.ok_or_else(|| format!("{name}.safetensors: an array `{tensor}` with rows was expected, found none"))
+        };
+        let (x, y) = (take("x")?, take("y")?);
+        Ok(Part { x, y, more })
+    }
+
+    /// How many samples there are: rows of `y`.
     pub fn rows(&self) -> usize {
-        self.x.shape.first().copied().unwrap_or(0)
+        self.y.shape.first().copied().unwrap_or(0)
+    }
+
+    /// A further array.
+    pub fn array(&self, name: &str) -> Result<&Array, String> {
+        self.more.get(name).ok_or_else(|| format!("the dataset lacks the array `{name}`"))
     }
 }
 
@@ -62,5 +74,15 @@ impl Samples {
         }
         let Rows { part: name, start, end } = rows;
         Err(format!("the split wants rows {start}..{end} of part `{name}`, which has {} rows", part.rows()))
+    }
+
+    /// The part that holds `rows`, where row i of `x` must belong to row i of `y`.
+    pub fn paired(&self, rows: &Rows) -> Result<&Part, String> {
+        let part = self.part(rows)?;
+        if part.x.shape[0] == part.y.shape[0] {
+            return Ok(part);
+        }
+        let (x, y) = (&part.x.shape, &part.y.shape);
+        Err(format!("part `{}`: as many rows in x as in y were expected, found shapes {x:?} and {y:?}", rows.part))
     }
 }

@@ -42,7 +42,11 @@ pub const COUNT_KEYS: &[(&str, &str, &str)] = &[
     ("train", "data.train", "Training samples of the search split; validation samples follow them in the file."),
     ("validation", "data.validation", "Validation samples of the search split; the final split trains on them too."),
     ("test", "data.test", "Test samples."),
+    ("recordings", "data.recordings", "Recordings of all splits together."),
     ("classes", "data.classes", "Classes of the labels."),
+    ("labels", "data.labels", "Labels of a multi-label task."),
+    ("channels", "data.channels", "Channels of a raw sample, such as electrodes."),
+    ("length", "data.length", "Length of a raw series."),
     ("grid", "data.grid", "Grid points per axis in the raw file."),
     ("stride", "data.stride", "Every how many grid points are kept."),
 ];

@@ -32,6 +32,12 @@ pub struct EvaluateParams {
     pub cutout: Option<bool>,
     #[serde(rename = "fidelity.darcy_batch_means", default, skip_serializing_if = "Option::is_none")]
     pub batch_means: Option<bool>,
+    #[serde(rename = "fidelity.psicov_shuffled_lengths", default, skip_serializing_if = "Option::is_none")]
+    pub shuffled_lengths: Option<bool>,
+    #[serde(rename = "fidelity.cosmic_fixed_jitter", default, skip_serializing_if = "Option::is_none")]
+    pub fixed_jitter: Option<bool>,
+    #[serde(rename = "evaluate.unseen_only", default, skip_serializing_if = "Option::is_none")]
+    pub unseen_only: Option<bool>,
 }
 
 fn batch() -> usize {
@@ -44,6 +50,10 @@ fn last() -> SplitChoice {
 const CUTOUT: Gate = Gate { key: "retrain.cutout", reader: Reader::Task };
 const AUGMENTED: Gate = Gate { key: "fidelity.validation_augmented", reader: Reader::Task };
 const BATCH_MEANS: Gate = Gate { key: "fidelity.darcy_batch_means", reader: Reader::Task };
+const SHUFFLED_LENGTHS: Gate = Gate { key: "fidelity.psicov_shuffled_lengths", reader: Reader::Task };
+const FIXED_JITTER: Gate = Gate { key: "fidelity.cosmic_fixed_jitter", reader: Reader::Task };
+const UNSEEN_ONLY: Gate = Gate { key: "evaluate.unseen_only", reader: Reader::Task };
+const GATES: &[Gate] = &[CUTOUT, AUGMENTED, BATCH_MEANS, SHUFFLED_LENGTHS, FIXED_JITTER, UNSEEN_ONLY];
 
 pub fn settings() -> Vec<Setting> {
     let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
@@ -69,18 +79,40 @@ pub fn settings() -> Vec<Setting> {
             Kind::Bool,
             "Report Darcy's relative L2 as the mean of batch means instead of the mean over samples.",
         ),
+        setting(
+            "fidelity.psicov_shuffled_lengths",
+            Kind::Bool,
+            "Score PSICOV's test proteins in a shuffled order against lengths in file order.",
+        ),
+        setting(
+            "fidelity.cosmic_fixed_jitter",
+            Kind::Bool,
+            "Add the same sky to each scored Cosmic stamp whatever the seed.",
+        ),
+        setting(
+            "evaluate.unseen_only",
+            Kind::Bool,
+            "Score only those test recordings of ECG that the search split does not hold; about half of them.",
+        ),
     ]
 }
 
 /// Canonical parameters for a cell whose rows look at `reads`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
-    let mut params: EvaluateParams = canonical::parse(&reads.relevant(settings, &[CUTOUT, AUGMENTED, BATCH_MEANS]))?;
+    let mut params: EvaluateParams = canonical::parse(&reads.relevant(settings, GATES))?;
     if params.batch == 0 {
         return Err("evaluate.batch: at least 1 was expected".to_string());
     }
     reads.fill(&BATCH_MEANS, &mut params.batch_means, true);
     reads.fill(&AUGMENTED, &mut params.validation_augmented, true);
     reads.fill(&CUTOUT, &mut params.cutout, true);
+    reads.fill(&SHUFFLED_LENGTHS, &mut params.shuffled_lengths, true);
+    reads.fill(&FIXED_JITTER, &mut params.fixed_jitter, false);
+    reads.fill(&UNSEEN_ONLY, &mut params.unseen_only, false);
+    if params.split == SplitChoice::Search {
+        // whole test proteins and unseen recordings exist in the final split only
+        (params.shuffled_lengths, params.unseen_only) = (None, None);
+    }
     if params.split == SplitChoice::Final {
         params.validation_augmented = None; // test rows are never augmented
     }
@@ -115,9 +147,17 @@ pub fn evaluate(
         permute_labels: false,
         cutout: params.cutout.unwrap_or(true),
         validation_augmented: params.validation_augmented.unwrap_or(false),
+        fixed_jitter: params.fixed_jitter.unwrap_or(false),
+        unseen_only: params.unseen_only.unwrap_or(false),
     };
     let objective = (parts.objective)(&samples, &objective_params).map_err(StageError::Data)?;
-    let metric_params = MetricParams { split: params.split, batch_means: params.batch_means.unwrap_or(true) };
+    let metric_params = MetricParams {
+        split: params.split,
+        seed,
+        batch_means: params.batch_means.unwrap_or(true),
+        shuffled_lengths: params.shuffled_lengths.unwrap_or(false),
+        unseen_only: params.unseen_only.unwrap_or(false),
+    };
     let mut metric = (parts.metric)(&samples, &metric_params).map_err(StageError::Data)?;
     let child_params = ChildParams { droprate: 0.0, init: Purpose::new(seed, STAGE, "init"), seed, stage: STAGE };
     let network = (parts.child)(&architecture, objective.shape(), &child_params).map_err(|e| match e {

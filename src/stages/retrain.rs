@@ -237,6 +237,8 @@ pub fn retrain(
         permute_labels: params.permute_labels,
         cutout: params.cutout.unwrap_or(true),
         validation_augmented: false,
+        fixed_jitter: false,
+        unseen_only: false,
     };
     let objective = objective(&samples, &objective_params).map_err(StageError::Data)?;
     let child_params = ChildParams {

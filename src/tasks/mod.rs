@@ -2,6 +2,8 @@
 pub mod cifar100;
 pub mod contract;
 pub mod darcy;
+pub mod measures;
+pub mod rows;
 
 use crate::tasks::contract::entry::TaskEntry;
 

@@ -41,7 +41,7 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
         return Err(format!("cifar100: colour images with one class each were expected, found {shape:?}"));
     };
     let split = samples.split(params.split);
-    let (train, score) = (samples.part(&split.train)?, samples.part(&split.score)?);
+    let (train, score) = (samples.paired(&split.train)?, samples.paired(&split.score)?);
     for (part, rows) in [(train, &split.train), (score, &split.score)] {
         if height * width == 0 || part.y.shape.len() != 1 {
             return Err(format!(
@@ -181,7 +181,7 @@ mod tests {
         let split = Split { train: rows(0, count), score: rows(0, count) };
         let x = Array::u8(&[count, 3, 32, 32], (0..count).flat_map(|s| vec![pixel(s); 3072]).collect());
         let labels: Vec<u32> = (0..count as u32).map(|s| s % 100).collect();
-        let part = Part { x, y: Array::u32(&[count], &labels) };
+        let part = Part::new(x, Array::u32(&[count], &labels));
         Samples {
             meta: DatasetMeta {
                 format: 1,
@@ -204,6 +204,8 @@ mod tests {
             permute_labels: false,
             cutout: true,
             validation_augmented: true,
+            fixed_jitter: false,
+            unseen_only: false,
         }
     }
 

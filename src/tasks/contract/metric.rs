@@ -9,8 +9,14 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricParams {
     pub split: SplitChoice,
+    /// The node's seed: a metric that reproduces an upstream shuffle draws from it.
+    pub seed: u64,
     /// Report the mean of batch means, as upstream does for Darcy, instead of the mean over samples.
     pub batch_means: bool,
+    /// PSICOV: lengths are taken in another order than proteins, as upstream does.
+    pub shuffled_lengths: bool,
+    /// ECG: score only recordings that no search has seen.
+    pub unseen_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -19,19 +19,25 @@ pub struct ObjectiveParams {
     pub cutout: bool,
     /// Inputs scored in the search split go through the training augmentation.
     pub validation_augmented: bool,
+    /// Cosmic: the sky added to scored inputs depends on the sample alone, not on the node's seed.
+    pub fixed_jitter: bool,
+    /// ECG: score only recordings that no search has seen.
+    pub unseen_only: bool,
 }
 
 /// Inputs (B,C,spatial…) in `f32` and what the loss compares with.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub inputs: Tensor,
-    /// (B) of `u32` for a point task, (B,channels,spatial…) of `f32` for a dense one.
+    /// (B) of `u32` for a point task, (B,labels) of `f32` for a multi-label one, (B,channels,spatial…) of `f32` for a dense one
+    /// (with a further channel where the loss leaves positions out).
     pub targets: Tensor,
 }
 
 pub trait Objective {
     fn shape(&self) -> &TaskShape;
     fn training_samples(&self) -> usize;
+    /// How many inputs are scored. A metric may make one answer of several: windows of a recording, tiles of a map.
     fn scored_samples(&self) -> usize;
     /// `samples` are numbers below `training_samples`; `epoch` picks the augmentation.
     fn training_batch(&self, samples: &[usize], epoch: u64) -> Result<Batch, TrainError>;

@@ -3,15 +3,14 @@
 
 use crate::artifacts::dataset::{Rows, Target, TaskShape};
 use crate::artifacts::samples::Samples;
+use crate::ops::loss::{Loss, loss};
 use crate::seed::Purpose;
 use crate::tasks::contract::objective::{Batch, Objective, ObjectiveParams};
 use crate::tasks::darcy::normaliser::Normaliser;
 use crate::training::error::TrainError;
 use candle_core::{Device, Tensor};
 use std::ops::Range;
-
-/// Below this squared norm a difference counts as zero and gives no gradient: the root's would be infinite.
-const ZERO: f64 = 1e-30;
+use std::sync::Arc;
 
 struct Darcy<'a> {
     shape: &'a TaskShape,
@@ -40,7 +39,7 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
     let points = height * width;
     let split = samples.split(params.split);
     let field = |rows: &Rows, y: bool| -> Result<Vec<f32>, String> {
-        let part = samples.part(rows)?;
+        let part = samples.paired(rows)?;
         let array = if y { &part.y } else { &part.x };
         if points == 0 || array.shape[1..] != [1, height, width] {
             let found = &array.shape;
@@ -128,9 +127,8 @@ impl Objective for Darcy<'_> {
     /// Sum over the batch of ‖decoded − y‖₂ / ‖y‖₂.
     fn loss(&self, output: &Tensor, targets: &Tensor) -> Result<Tensor, TrainError> {
         let decoded = output.broadcast_mul(&self.scale)?.broadcast_add(&self.mean)?;
-        let norm = |t: &Tensor| t.sqr()?.flatten_from(1)?.sum(1);
-        let difference = norm(&(decoded - targets)?)?.maximum(ZERO)?.sqrt()?;
-        Ok((difference / norm(targets)?.sqrt()?)?.sum_all()?)
+        let targets = Arc::new(targets.flatten_all()?.to_vec1::<f32>()?);
+        Ok(loss(&decoded, Loss::RelativeL2 { targets })?)
     }
 
     fn scored_inputs(&self, samples: Range<usize>) -> Result<Tensor, TrainError> {
@@ -154,7 +152,7 @@ mod tests {
         let split = Split { train: rows(0, 3), score: rows(3, 4) };
         let x: Vec<f32> = (0..24).map(|i| (i * i % 7) as f32).collect();
         let y: Vec<f32> = (0..24).map(|i| 1.0 + (i % 5) as f32).collect();
-        let part = Part { x: Array::f32(&[4, 1, 2, 3], &x), y: Array::f32(&[4, 1, 2, 3], &y) };
+        let part = Part::new(Array::f32(&[4, 1, 2, 3], &x), Array::f32(&[4, 1, 2, 3], &y));
         Samples {
             meta: DatasetMeta {
                 format: 1,
@@ -177,6 +175,8 @@ mod tests {
             permute_labels: false,
             cutout: false,
             validation_augmented: false,
+            fixed_jitter: false,
+            unseen_only: false,
         }
     }
 

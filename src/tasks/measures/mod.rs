@@ -1,0 +1,2 @@
+//! Scores that several tasks share.
+pub mod top1;
