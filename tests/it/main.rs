@@ -4,6 +4,7 @@ mod cifar;
 mod closures;
 mod damage;
 mod darcy;
+mod darts;
 mod data_context;
 mod edit;
 mod fetch;
