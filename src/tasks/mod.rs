@@ -3,6 +3,7 @@ pub mod cifar100;
 pub mod contract;
 pub mod darcy;
 pub mod measures;
+pub mod pictures;
 pub mod rows;
 
 use crate::tasks::contract::entry::TaskEntry;
