@@ -33,6 +33,8 @@ use std::sync::Arc;
 /// Of digests of gradients. Some inputs of a ReLU change their sign by rounding: in f32 PyTorch is up to 6.5e-4 away from
 /// itself in f64 (WRN-16-4, batch 32), and ours 1.8e-3; a wrong term shows as 0.1 or more.
 const TOLERANCE: f64 = 5e-3;
+/// Of the derived network, twenty cells deep: in f32 single values are up to a fifth of their mean away from f64 in PyTorch itself.
+const TOLERANCE_DEEP: f64 = 3e-2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -248,7 +250,7 @@ fn train(case: Case, request: &Request) {
         let (loss, gradient) = request.pool.install(|| gradients(0));
         let mut found = deviations(set, &gradient, &check["gradients"]);
         found.push(("loss".to_string(), relative(loss, &check["loss"])));
-        row.agree(&found, TOLERANCE);
+        row.agree(&found, if case.kind == Kind::Derived { TOLERANCE_DEEP } else { TOLERANCE });
     }
     let searched = case.kind == Kind::Derived;
     let (nesterov, weight_decay) = if searched { (false, 3e-4) } else { (true, 5e-4) };

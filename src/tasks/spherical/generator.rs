@@ -10,6 +10,7 @@ use crate::tasks::spherical::projection::{POINTS, Projection, SIDE, chunk, rotat
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use std::borrow::Cow;
 
 /// See `contract/generator.rs`.
 pub struct SphericalGenerator;
@@ -38,8 +39,7 @@ impl Generator for SphericalGenerator {
                     let planes = draw("spherical", name, index as u64, classes[index], seed);
                     planes.chunks_exact(32 * 32).flat_map(|plane| projection.bytes(plane)).collect::<Vec<u8>>()
                 };
-                let pictures: Vec<Vec<u8>> =
-                    (start..count.min(start + size)).into_par_iter().map(picture).collect();
+                let pictures: Vec<Vec<u8>> = (start..count.min(start + size)).into_par_iter().map(picture).collect();
                 part.images.extend(pictures.iter().flatten());
                 done += pictures.len();
                 context.progress(Progress { unit: "picture", done: done as u64, total: total as u64, note: name });
@@ -67,8 +67,8 @@ impl Part {
     fn item(&self) -> Item<'_> {
         let count = self.labels.len() / 8;
         debug_assert_eq!(self.images.len(), count * 3 * POINTS);
-        let images = Item::Array { descr: "|u1", shape: vec![count, 3, SIDE, SIDE], data: &self.images };
-        let labels = Item::Array { descr: "<i8", shape: vec![count], data: &self.labels };
+        let images = Item::Array { descr: "|u1", shape: vec![count, 3, SIDE, SIDE], data: Cow::Borrowed(&self.images) };
+        let labels = Item::Array { descr: "<i8", shape: vec![count], data: Cow::Borrowed(&self.labels) };
         Item::Dict(vec![(Item::Text("images"), images), (Item::Text("labels"), labels)])
     }
 }

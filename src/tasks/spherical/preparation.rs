@@ -4,9 +4,9 @@
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows, Split, Target, TaskShape};
 use crate::data::archive::decompress;
 use crate::data::counts::Counts;
+use crate::data::npy::{NpyError, NpyHeader, array_of};
 use crate::data::part::{PartWriter, Promise};
 use crate::data::pickle::Pickle;
-use crate::data::pickle_object::{Id, Object};
 use crate::stages::context::{Context, Output, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
 use crate::tasks::pictures::read::{Pictures, read};
@@ -87,7 +87,8 @@ fn copy(
     classes: usize,
     context: &mut dyn Context,
 ) -> Result<(), StageError> {
-    let wrong = |expected: String| StageError::Data(format!("{HOSTED}: expected {expected}; set {settings} to use this file"));
+    let wrong =
+        |expected: String| StageError::Data(format!("{HOSTED}: expected {expected}; set {settings} to use this file"));
     let item = |key: &str| pickle.item(pickle.root(), part).and_then(|id| pickle.item(id, key));
     let labels = item("labels").and_then(|id| pickle.integers(id));
     let labels = labels.ok_or_else(|| wrong(format!("a dict `{part}` with integers `labels`, found none")))?;
@@ -100,26 +101,24 @@ fn copy(
         )));
     }
     let images = item("images").ok_or_else(|| wrong(format!("a dict `{part}` with an array `images`, found none")))?;
-    check_images(pickle, images, wanted).map_err(|found| wrong(found.replace("PART", part)))?;
+    let damaged = |e: NpyError| StageError::Data(e.to_string());
+    let mut images = array_of(HOSTED, pickle, images).map_err(damaged)?;
+    let NpyHeader { kind, width, fortran, shape, .. } = images.header();
+    if *kind != 'u' || *width != 1 || *fortran || *shape != [wanted, 3, SIDE, SIDE] {
+        return Err(wrong(format!(
+            "`images` of unsigned bytes, ({wanted}, 3, {SIDE}, {SIDE}), row by row in `{part}`, found kind `{kind}` of {width} \
+             bytes, shape {shape:?}"
+        )));
+    }
     let mut writer = start(part, wanted, context)?;
     let labels: Vec<u8> = labels.iter().flat_map(|label| (*label as u32).to_le_bytes()).collect();
     writer.write_all(&labels)?;
-    let mut bytes = pickle.bytes_of(images).ok_or_else(|| wrong("pixels as bytes".to_string()))?;
-    io::copy(&mut bytes, &mut writer)?;
-    writer.finish()?.close()
-}
-
-fn check_images(pickle: &Pickle, images: Id, wanted: usize) -> Result<(), String> {
-    let Object::Array { dtype, shape, fortran, .. } = pickle.get(images) else {
-        return Err("a numpy array `images` in `PART`".to_string());
-    };
-    if dtype.kind == 'u' && dtype.width == 1 && *shape == [wanted, 3, SIDE, SIDE] && !*fortran {
-        return Ok(());
+    let mut picture = vec![0u8; 3 * POINTS];
+    for _ in 0..wanted {
+        images.next_bytes(&mut picture).map_err(damaged)?;
+        writer.write_all(&picture)?;
     }
-    Err(format!(
-        "`images` of unsigned bytes, ({wanted}, 3, {SIDE}, {SIDE}), row by row in `PART`, found kind `{}` of {} bytes, shape {shape:?}",
-        dtype.kind, dtype.width
-    ))
+    writer.finish()?.close()
 }
 
 fn start(part: &str, count: usize, context: &mut dyn Context) -> Result<PartWriter<Box<dyn Output>>, StageError> {
