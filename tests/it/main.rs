@@ -19,6 +19,7 @@ mod report;
 mod rerun;
 mod resume;
 mod scheduler;
+mod signal;
 mod store;
 mod support;
 mod training;
