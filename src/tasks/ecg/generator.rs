@@ -5,7 +5,7 @@ use crate::data::synthetic::{Purpose, Stream};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::generator::Generator;
 use crate::tasks::ecg::lead::recording;
-use crate::tasks::ecg::pickle_writer::RecordingsWriter;
+use crate::tasks::ecg::recordings_writer::RecordingsWriter;
 use crate::tasks::ecg::windows::CLASSES;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 

@@ -26,7 +26,7 @@ impl Values {
         Ok(Values::Real(values.iter().map(|v| *v as f32).collect()))
     }
 
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Values::Whole(values) => values.len(),
             Values::Real(values) => values.len(),
