@@ -62,11 +62,11 @@ impl RawFiles {
 
     /// Takes one recording in; exercises other than B (`E2`) and names that mean nothing are passed over.
     fn take(&mut self, shown: &str, path: &str, reader: &mut dyn Read) -> Result<(), StageError> {
-        let Wanted { channels, classes, .. } = self.wanted;
+        let channels = self.wanted.channels;
         let base = base_name(path);
         let myo = base.strip_prefix("classe_").and_then(|rest| rest.strip_suffix(".dat")?.parse().ok());
         let recording = if let Some(number) = myo {
-            myo_file(shown, number, reader, channels, classes)?
+            myo_file(shown, number, reader, channels)?
         } else if base.ends_with(".mat") && !base.contains("_E1_") && !base.contains("_E3_") {
             mat_file(shown, reader, channels)?
         } else {

@@ -8,6 +8,10 @@ use std::io::Read;
 
 /// A longer recording is damage: an hour of 16 electrodes at 200 Hz has 11.5 million values.
 const MOST_VALUES: u64 = 1 << 26;
+/// Gestures, rest included, of the data set of armband streams (`MyoArmbandDataset`, PrepareAndLoadDataLearning/).
+const MYO_GESTURES: u32 = 7;
+/// Electrodes of one armband.
+const MYO_ELECTRODES: usize = 8;
 
 /// Signals row by row: all electrodes of the first moment, then of the next.
 pub struct Recording {
@@ -76,27 +80,30 @@ fn read(shown: &str, variable: &mut Variable<'_>) -> Result<Vec<f32>, StageError
 }
 
 /// A stream of one Myo armband: 16-bit integers of all electrodes, moment by moment. The file's number n in its name
-/// `classe_<n>.dat` says gesture (n mod `gestures`) and repetition (n div `gestures`), as in the armband data set's own reader.
+/// `classe_<n>.dat` says gesture (n mod 7) and repetition (n div 7), as in the armband data set's own reader.
 pub fn myo_file(
     shown: &str,
     number: u32,
     reader: &mut dyn Read,
     channels: usize,
-    gestures: usize,
 ) -> Result<Recording, StageError> {
+    if channels != MYO_ELECTRODES {
+        return Err(StageError::Data(format!(
+            "{shown}: an armband's stream of {MYO_ELECTRODES} electrodes does not fit data.channels {channels}; set \
+             data.channels to use this file"
+        )));
+    }
     let mut bytes = Vec::new();
     let read = reader.take(2 * MOST_VALUES + 1).read_to_end(&mut bytes);
     read.map_err(|e| StageError::Data(format!("{shown}: {e}")))?;
     let moment = 2 * channels;
     if bytes.is_empty() || !bytes.len().is_multiple_of(moment) || bytes.len() as u64 > 2 * MOST_VALUES {
         return Err(StageError::Data(format!(
-            "{shown}: 16-bit values of {channels} electrodes, {moment} bytes a moment, were expected, found {} bytes; set \
-             data.channels to use this file",
+            "{shown}: 16-bit values of {channels} electrodes, {moment} bytes a moment, were expected, found {} bytes",
             bytes.len()
         )));
     }
     let value = |pair: &[u8]| f32::from(i16::from_le_bytes([pair[0], pair[1]]));
-    let gestures = gestures as u32;
-    let mark = Mark { gesture: number % gestures, repetition: number / gestures + 1 };
+    let mark = Mark { gesture: number % MYO_GESTURES, repetition: number / MYO_GESTURES + 1 };
     Ok(Recording { values: bytes.chunks_exact(2).map(value).collect(), marks: vec![mark; bytes.len() / moment] })
 }
