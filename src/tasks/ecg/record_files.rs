@@ -26,7 +26,7 @@ pub struct RecordFiles {
     collector: Collector,
     /// Record name to its number and its file.
     records: BTreeMap<String, (usize, String)>,
-    /// Record name to samples and sum of the record's header.
+    /// Record name to the samples that its header announces.
     headers: BTreeMap<String, u64>,
     lengths: Vec<usize>,
     /// By version; the highest one counts.
