@@ -81,8 +81,9 @@ impl RecordFiles {
             self.lengths.push(values.len());
             self.collector.add(shown.to_string(), &values)?;
         } else if let Some(record) = base.strip_suffix(".hea") {
-            let samples = header_samples(shown, &text(shown, reader)?)?;
-            self.headers.insert(record.to_string(), samples);
+            if let Some(samples) = header_samples(shown, &text(shown, reader)?)? {
+                self.headers.insert(record.to_string(), samples);
+            }
         } else if base.starts_with("REFERENCE") && base.ends_with(".csv") {
             let labels = reference(shown, &text(shown, reader)?)?;
             let reference = Reference { shown: shown.to_string(), labels };
