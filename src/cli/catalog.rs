@@ -56,6 +56,8 @@ fn tasks() -> Vec<TaskWord> {
 const TASK_FORMS: &[(&str, u8, Form)] = &[
     ("cifar100", 2, Form::Point),
     ("darcy", 2, Form::Dense),
+    ("satellite", 1, Form::Point),
+    ("spherical", 2, Form::Point),
     ("ecg", 1, Form::Point),
     ("ninapro", 2, Form::Point),
 ];
@@ -66,7 +68,7 @@ fn methods() -> Vec<MethodWord> {
         algorithm: "default".to_string(),
         aliases: Vec::new(),
         supports: |task| task.dimension == 2 || task.form != Form::Dense,
-        not_applicable: "the wide residual network of this version takes no dense tasks in one dimension".to_string(),
+        not_applicable: "the benchmark has no wide residual network for a value per position of a series".to_string(),
     }]
 }
 
@@ -84,6 +86,8 @@ fn definitions() -> Vec<Definition> {
     let files = [
         ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
+        ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
+        ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
         ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
         ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),

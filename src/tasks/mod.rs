@@ -5,7 +5,10 @@ pub mod darcy;
 pub mod ecg;
 pub mod measures;
 pub mod ninapro;
+pub mod pictures;
 pub mod rows;
+pub mod satellite;
+pub mod spherical;
 
 use crate::tasks::contract::entry::TaskEntry;
 
@@ -27,6 +30,24 @@ pub const TASKS: &[TaskEntry] = &[
         objective: darcy::objective::open,
         metric: darcy::metric::open,
         reads: &["fidelity.darcy_batch_means"],
+    },
+    TaskEntry {
+        name: "satellite",
+        source: &satellite::source::SatelliteSource,
+        generator: &satellite::generator::SatelliteGenerator,
+        preparation: &satellite::preparation::SatellitePreparation,
+        objective: satellite::objective::open,
+        metric: satellite::metric::open,
+        reads: &["fidelity.wrn_series_network"],
+    },
+    TaskEntry {
+        name: "spherical",
+        source: &spherical::source::SphericalSource,
+        generator: &spherical::generator::SphericalGenerator,
+        preparation: &spherical::preparation::SphericalPreparation,
+        objective: spherical::objective::open,
+        metric: spherical::metric::open,
+        reads: &["fidelity.wrn_spherical_head", "fidelity.point_shuffle"],
     },
     TaskEntry {
         name: "ecg",

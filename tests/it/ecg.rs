@@ -51,8 +51,7 @@ fn params(split: SplitChoice, unseen_only: bool) -> ObjectiveParams {
 
 /// The measure of a network whose logits for a scored window are `answer(its row in the scored part)`.
 fn measure(samples: &Samples, split: SplitChoice, unseen_only: bool, answer: &dyn Fn(usize) -> Vec<f32>) -> Measure {
-    let metric_params =
-        MetricParams { split, seed: 0, batch_means: false, shuffled_lengths: false, unseen_only };
+    let metric_params = MetricParams { split, seed: 0, batch_means: false, shuffled_lengths: false, unseen_only };
     let objective = objective::open(samples, &params(split, unseen_only)).unwrap();
     let mut metric = metric::open(samples, &metric_params).unwrap();
     let rows = rows(samples, split, unseen_only);
@@ -150,10 +149,7 @@ fn the_benchmarks_pickle_is_cut_as_numpy_cuts_it() {
     };
     compare(&samples, SplitChoice::Search, &train, &validation);
     let message = prepare(&mut raw(), std::slice::from_ref(&files)).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "challenge2017.pkl: 8528 recordings were expected, found 24; set data.recordings to use these"
-    );
+    assert_eq!(message, "challenge2017.pkl: 8528 recordings were expected, found 24; set data.recordings to use these");
 }
 
 /// The publisher's records, one file each.

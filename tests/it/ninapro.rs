@@ -72,20 +72,14 @@ fn the_benchmarks_arrays_are_read_as_numpy_reads_them() {
             })
         })
     };
-    let counts = [
-        ("data.channels", 8),
-        ("data.classes", 7),
-        ("data.train", 1456),
-        ("data.validation", 560),
-        ("data.test", 560),
-    ];
+    let counts =
+        [("data.channels", 8), ("data.classes", 7), ("data.train", 1456), ("data.validation", 560), ("data.test", 560)];
     let mut context = raw();
     let meta = prepare(&mut context, &files(&counts)).unwrap();
     assert_eq!((meta.shape.channels, meta.shape.spatial.as_slice()), (1, &[8, 52][..]));
     assert_eq!(meta.shape.target, Target::Point { classes: 7 });
     assert_eq!((meta.search.train.end, meta.search.score.end, meta.last.score.end), (1456, 2016, 560));
-    let expected =
-        (vec![2016, 8, 52], vec![288; 7], [-863_253.0, 221_399_419.0], [-1.0, -1.0, -23.0]);
+    let expected = (vec![2016, 8, 52], vec![288; 7], [-863_253.0, 221_399_419.0], [-1.0, -1.0, -23.0]);
     assert_eq!(part(&context, "train", None, 7), expected);
     let expected = (vec![560, 8, 52], vec![80; 7], [-247_833.0, 65_197_615.0], [-2.0, 1.0, -21.0]);
     assert_eq!(part(&context, "test", None, 7), expected);
@@ -95,7 +89,8 @@ fn the_benchmarks_arrays_are_read_as_numpy_reads_them() {
         (0, ["ninapro_train.npy", "16 electrodes", "[1456, 52, 8]", "data.channels"]),
         (4, ["label_test.npy", "659 labels", "[560]", "data.test"]),
     ] {
-        let kept: Vec<_> = counts.iter().enumerate().filter(|(at, _)| dropped == 5 || *at != dropped).map(|(_, c)| *c).collect();
+        let kept: Vec<_> =
+            counts.iter().enumerate().filter(|(at, _)| dropped == 5 || *at != dropped).map(|(_, c)| *c).collect();
         let kept = if dropped == 5 { vec![] } else { kept };
         let message = prepare(&mut raw(), &files(&kept)).unwrap_err().to_string();
         for word in words {
@@ -127,9 +122,8 @@ fn armband_streams_are_cut_as_numpy_cuts_them() {
     assert_eq!(part(&context, "train", Some((266, 399)), 7), expected);
     let expected = (vec![133, 8, 52], vec![19; 7], [-53_919.0, 10_028_715.0], [-18.0, 9.0, 1.0]);
     assert_eq!(part(&context, "test", None, 7), expected);
-    let message = |changes: &[(&'static str, u64)]| {
-        prepare(&mut armband(&folder), &files(changes)).unwrap_err().to_string()
-    };
+    let message =
+        |changes: &[(&'static str, u64)]| prepare(&mut armband(&folder), &files(changes)).unwrap_err().to_string();
     let all = message(&ARMBAND[..2]);
     assert!(all.contains("2638, 659 and 659 windows") && all.contains("found 266, 133 and 133"), "{all}");
     assert!(all.contains("set data.train, data.validation and data.test"), "{all}");
@@ -186,14 +180,8 @@ fn mat_files_of_the_publisher_are_cut_as_numpy_cuts_them() {
 #[test]
 fn bad_arrays_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let counts = Counts::of(&[
-        ("channels", 2),
-        ("length", 3),
-        ("classes", 4),
-        ("train", 2),
-        ("validation", 1),
-        ("test", 1),
-    ]);
+    let counts =
+        Counts::of(&[("channels", 2), ("length", 3), ("classes", 4), ("train", 2), ("validation", 1), ("test", 1)]);
     let write = |value: f32, label: i64| {
         let mut context = DataContext::new();
         for (part, count) in PARTS.into_iter().zip([2usize, 1, 1]) {
@@ -333,8 +321,9 @@ fn nearest(train: &[Vec<f64>], known: &[usize], test: &[Vec<f64>], truth: &[usiz
     }
     means.iter_mut().zip(counts).for_each(|(mean, count)| mean.iter_mut().for_each(|m| *m /= count));
     let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-    let answer =
-        |row: &Vec<f64>| (0..18).min_by(|a, b| distance(row, &means[*a]).total_cmp(&distance(row, &means[*b]))).unwrap();
+    let answer = |row: &Vec<f64>| {
+        (0..18).min_by(|a, b| distance(row, &means[*a]).total_cmp(&distance(row, &means[*b]))).unwrap()
+    };
     let (mut right, mut all) = ([0.0; 18], [0.0; 18]);
     for (row, label) in test.iter().zip(truth) {
         all[*label] += 1.0;
@@ -364,5 +353,7 @@ fn the_small_data_can_be_learned() {
     let mean = recalls.iter().sum::<f64>() / 10.0;
     let spread = (recalls.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 9.0).sqrt();
     assert!((mean - 1.0 / 18.0).abs() <= 3.0 * spread.max(0.005), "{mean} ± {spread}");
-    eprintln!("ninapro small: error {error:.1} %, recall {recall:.2}, permuted {mean:.3} ± {spread:.3}, majority {majority:.1} %");
+    eprintln!(
+        "ninapro small: error {error:.1} %, recall {recall:.2}, permuted {mean:.3} ± {spread:.3}, majority {majority:.1} %"
+    );
 }

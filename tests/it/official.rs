@@ -73,8 +73,7 @@ fn the_publishers_recordings_run_through_all_stages() {
         .map(|entry| format!("records/{}", entry.unwrap().file_name().into_string().unwrap()))
         .collect();
     records.sort();
-    let streams: Vec<String> =
-        (0..28).map(|number| format!("myo_raw/Female0/training0/classe_{number}.dat")).collect();
+    let streams: Vec<String> = (0..28).map(|number| format!("myo_raw/Female0/training0/classe_{number}.dat")).collect();
     let text = |ecg: &str, ninapro: &str| {
         format!(
             "[[grid]]\ntask = [\"ecg\", \"ninapro\"]\nmethod = [\"wrn/default\"]\n[data]\nsource = \"files\"\n\

@@ -3,15 +3,12 @@
 
 use crate::data::cifar_binary::RECORD;
 use crate::data::counts::Counts;
-use crate::data::synthetic::{Purpose, Stream};
 use crate::stages::context::{Context, Progress, StageError};
-use crate::tasks::cifar100::picture::{SHAPES, TEXTURES, draw};
 use crate::tasks::contract::generator::Generator;
+use crate::tasks::pictures::draw::{SHAPES, TEXTURES, draw, labels};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use std::io::Write;
 
-/// Classes of the real data set and of its stand-in.
-const CLASSES: u64 = 100;
 /// Pictures drawn at once.
 const BATCH: u64 = 1024;
 
@@ -34,7 +31,7 @@ impl Generator for Cifar100Generator {
         {
             let mut output = context.create(name)?;
             for (split, count) in splits {
-                let classes = labels(split, count, seed);
+                let classes = labels("cifar100", split, count, seed);
                 for start in (0..count as u64).step_by(BATCH as usize) {
                     if context.stop_asked() {
                         return Err(StageError::Interrupted);
@@ -60,17 +57,10 @@ impl Generator for Cifar100Generator {
     }
 }
 
-/// Balanced labels in a fixed pseudo-random order: WRN trains in file order.
-fn labels(split: &str, count: usize, seed: Option<u64>) -> Vec<u8> {
-    let mut labels: Vec<u8> = (0..count as u64).map(|index| (index % CLASSES) as u8).collect();
-    Stream::new("cifar100", split, Purpose::Label, 0, seed).shuffle(&mut labels);
-    labels
-}
-
 fn record(split: &str, index: u64, class: u8, seed: Option<u64>) -> [u8; RECORD] {
     let mut record = [0u8; RECORD];
     record[0] = class / 10;
     record[1] = class;
-    record[2..].copy_from_slice(&draw(split, index, class, seed));
+    record[2..].copy_from_slice(&draw("cifar100", split, index, class, seed));
     record
 }

@@ -2,6 +2,5 @@
 pub mod generator;
 pub mod metric;
 pub mod objective;
-pub mod picture;
 pub mod preparation;
 pub mod source;

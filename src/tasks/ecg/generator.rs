@@ -70,7 +70,8 @@ mod tests {
     fn classes_have_their_shares() {
         for (count, expected) in [(60, [36, 5, 17, 2]), (800, [476, 71, 226, 27]), (10, [6, 1, 3, 0])] {
             let labels = labels(count, None);
-            let found: Vec<usize> = (0..4).map(|class| labels.iter().filter(|label| **label == class).count()).collect();
+            let found: Vec<usize> =
+                (0..4).map(|class| labels.iter().filter(|label| **label == class).count()).collect();
             assert_eq!(found, expected);
         }
         assert_ne!(labels(60, None), labels(60, Some(1)));

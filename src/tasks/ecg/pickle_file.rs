@@ -19,7 +19,8 @@ pub fn read(
     let pickle = Pickle::read(file, reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
     let item = |key: &str| {
         let found = pickle.item(pickle.root(), key);
-        found.ok_or_else(|| StageError::Data(format!("{file}: a dict with `data` and `label` was expected, no `{key}`")))
+        found
+            .ok_or_else(|| StageError::Data(format!("{file}: a dict with `data` and `label` was expected, no `{key}`")))
     };
     let (signals, names) = (items(&pickle, item("data")?), names(file, &pickle, item("label")?)?);
     let signals = signals.ok_or_else(|| {
@@ -38,7 +39,9 @@ pub fn read(
     let label_of = |(number, name): (usize, &String)| {
         let expected = CLASSES.join(", ");
         label(name).ok_or_else(|| {
-            StageError::Data(format!("{file}, recording {number}: one of the labels {expected} was expected, found `{name}`"))
+            StageError::Data(format!(
+                "{file}, recording {number}: one of the labels {expected} was expected, found `{name}`"
+            ))
         })
     };
     names.iter().enumerate().map(label_of).collect()

@@ -65,15 +65,8 @@ impl Preparation for EcgPreparation {
         let meta = DatasetMeta {
             format: DATASET_FORMAT,
             task: "ecg".into(),
-            shape: TaskShape {
-                channels: 1,
-                spatial: vec![WINDOW],
-                target: Target::Point { classes: CLASSES.len() },
-            },
-            search: Split {
-                train: rows("train", searched, written[0]),
-                score: rows("validation", 0, written[1]),
-            },
+            shape: TaskShape { channels: 1, spatial: vec![WINDOW], target: Target::Point { classes: CLASSES.len() } },
+            search: Split { train: rows("train", searched, written[0]), score: rows("validation", 0, written[1]) },
             last: Split { train: rows("train", 0, written[0]), score: rows("test", 0, written[2]) },
             source: source.to_string(),
             class_names: CLASSES.map(str::to_string).to_vec(),

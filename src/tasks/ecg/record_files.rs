@@ -126,7 +126,8 @@ impl RecordFiles {
                 )));
             };
             let label = labels.get(name);
-            let label = label.ok_or_else(|| StageError::Data(format!("{shown}: a label of record {name} was expected")))?;
+            let label =
+                label.ok_or_else(|| StageError::Data(format!("{shown}: a label of record {name} was expected")))?;
             let samples = self.lengths[number] as u64;
             if let Some(announced) = self.headers.get(name).filter(|announced| **announced != samples) {
                 return Err(StageError::Data(format!(

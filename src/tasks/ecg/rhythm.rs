@@ -47,8 +47,7 @@ pub fn rhythm(label: u32, seconds: f64, stream: &mut Stream) -> Rhythm {
         OTHER => [Fault::WideExtra, Fault::NarrowExtra, Fault::WideAlways, Fault::Rate][stream.below(4) as usize],
         _ => Fault::None,
     };
-    let mut interval =
-        60.0 / if fibrillating { stream.between(70.0, 125.0) } else { stream.between(58.0, 95.0) };
+    let mut interval = 60.0 / if fibrillating { stream.between(70.0, 125.0) } else { stream.between(58.0, 95.0) };
     if fault == Fault::Rate {
         interval *= if stream.below(2) == 0 { SLOW } else { FAST };
     }

@@ -35,7 +35,8 @@ pub fn window(forearm: &Forearm, split: &str, index: u64, gesture: u32, seed: Op
     if gesture == 0 && stream.uniform() < TWITCHES {
         activation[stream.below(MUSCLES as u64) as usize] = stream.between(0.02, 0.15);
     }
-    let onset = (gesture > 0 && stream.uniform() < ONSETS).then(|| (stream.between(5.0, 30.0), stream.between(1.5, 4.0)));
+    let onset =
+        (gesture > 0 && stream.uniform() < ONSETS).then(|| (stream.between(5.0, 30.0), stream.between(1.5, 4.0)));
     let sources: Vec<Vec<f64>> = (0..MUSCLES).map(|_| source(&mut noise)).collect();
     let mut values = Vec::with_capacity(MOMENTS * ELECTRODES);
     for moment in 0..MOMENTS {

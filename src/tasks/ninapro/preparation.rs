@@ -25,11 +25,8 @@ impl Preparation for NinaproPreparation {
 
     /// Reads `ninapro_<part>.npy` and `label_<part>.npy` where they are, else raw recordings (`raw_files.rs`).
     fn prepare(&self, counts: &Counts, source: &str, context: &mut dyn Context) -> Result<(), StageError> {
-        let wanted = Wanted {
-            channels: counts.get("channels"),
-            length: counts.get("length"),
-            classes: counts.get("classes"),
-        };
+        let wanted =
+            Wanted { channels: counts.get("channels"), length: counts.get("length"), classes: counts.get("classes") };
         let sizes = ["train", "validation", "test"].map(|key| counts.get(key));
         if wanted.channels == 0 || wanted.length == 0 || wanted.classes < 2 || sizes.contains(&0) {
             return Err(StageError::Data(format!(

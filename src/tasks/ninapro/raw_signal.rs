@@ -50,7 +50,9 @@ pub fn mat_file(shown: &str, reader: &mut dyn Read, channels: usize) -> Result<R
     let moments = moments as usize;
     if gestures.len() != moments || repetitions.len() != moments {
         let found = (gestures.len(), repetitions.len());
-        return Err(StageError::Data(format!("{shown}: annotations of {moments} moments were expected, found {found:?}")));
+        return Err(StageError::Data(format!(
+            "{shown}: annotations of {moments} moments were expected, found {found:?}"
+        )));
     }
     let mut values = Vec::with_capacity(moments * channels);
     for moment in 0..moments {
@@ -81,12 +83,7 @@ fn read(shown: &str, variable: &mut Variable<'_>) -> Result<Vec<f32>, StageError
 
 /// A stream of one Myo armband: 16-bit integers of all electrodes, moment by moment. The file's number n in its name
 /// `classe_<n>.dat` says gesture (n mod 7) and repetition (n div 7), as in the armband data set's own reader.
-pub fn myo_file(
-    shown: &str,
-    number: u32,
-    reader: &mut dyn Read,
-    channels: usize,
-) -> Result<Recording, StageError> {
+pub fn myo_file(shown: &str, number: u32, reader: &mut dyn Read, channels: usize) -> Result<Recording, StageError> {
     if channels != MYO_ELECTRODES {
         return Err(StageError::Data(format!(
             "{shown}: an armband's stream of {MYO_ELECTRODES} electrodes does not fit data.channels {channels}; set \

@@ -1,10 +1,12 @@
-//! Draws one picture of the embedded stand-in for CIFAR-100: a textured shape before a smooth background, class = 10·shape +
-//! texture (task specification §13.3). Knows no file.
+//! Draws one picture of the embedded stand-ins for CIFAR-100 and what is made of it: a textured shape before a smooth
+//! background, class = 10·shape + texture (task specification §13.3). Knows no file.
 
 use crate::data::cifar_binary::PIXELS;
 use crate::data::synthetic::{Purpose, Stream};
 use std::f64::consts::{PI, TAU};
 
+/// Classes of the real data set and of its stand-in.
+const CLASSES: u64 = 100;
 /// Pixels per side.
 const SIDE: usize = 32;
 /// Names of class/10 and class%10.
@@ -23,10 +25,10 @@ pub const TEXTURES: [&str; 10] = [
     "solid-9",
 ];
 
-/// Red, green and blue planes of sample `index` of a split, for a class below 100.
-pub fn draw(split: &str, index: u64, class: u8, seed: Option<u64>) -> [u8; PIXELS] {
-    let mut content = Stream::new("cifar100", split, Purpose::Content, index, seed);
-    let mut noise = Stream::new("cifar100", split, Purpose::Noise, index, seed);
+/// Red, green and blue planes of sample `index` of a task's split, for a class below 100.
+pub fn draw(task: &str, split: &str, index: u64, class: u8, seed: Option<u64>) -> [u8; PIXELS] {
+    let mut content = Stream::new(task, split, Purpose::Content, index, seed);
+    let mut noise = Stream::new(task, split, Purpose::Noise, index, seed);
     let (shape, texture) = (usize::from(class / 10), usize::from(class % 10));
 
     let waves: [[f64; 3]; 3] =
@@ -59,6 +61,13 @@ pub fn draw(split: &str, index: u64, class: u8, seed: Option<u64>) -> [u8; PIXEL
         }
     }
     pixels
+}
+
+/// Balanced labels of a split in a fixed pseudo-random order: WRN trains in file order.
+pub fn labels(task: &str, split: &str, count: usize, seed: Option<u64>) -> Vec<u8> {
+    let mut labels: Vec<u8> = (0..count as u64).map(|index| (index % CLASSES) as u8).collect();
+    Stream::new(task, split, Purpose::Label, 0, seed).shuffle(&mut labels);
+    labels
 }
 
 /// Whether a shape of radius 1 covers the point.
@@ -126,9 +135,9 @@ mod tests {
 
     #[test]
     fn pictures_depend_on_class_and_index() {
-        assert_eq!(draw("train", 3, 14, None), draw("train", 3, 14, None));
-        assert_ne!(draw("train", 3, 14, None), draw("train", 3, 15, None));
-        assert_ne!(draw("train", 3, 14, None), draw("train", 4, 14, None));
-        assert_ne!(draw("train", 3, 14, None), draw("test", 3, 14, None));
+        assert_eq!(draw("cifar100", "train", 3, 14, None), draw("cifar100", "train", 3, 14, None));
+        assert_ne!(draw("cifar100", "train", 3, 14, None), draw("cifar100", "train", 3, 15, None));
+        assert_ne!(draw("cifar100", "train", 3, 14, None), draw("cifar100", "train", 4, 14, None));
+        assert_ne!(draw("cifar100", "train", 3, 14, None), draw("cifar100", "test", 3, 14, None));
     }
 }

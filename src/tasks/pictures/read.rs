@@ -1,0 +1,200 @@
+//! CIFAR-100's raw files, in any of the published forms: labels in memory, pixels where there is room. Knows no task and no
+//! data set.
+
+use crate::data::archive::{ArchiveError, base_name, members};
+use crate::data::cifar_binary::{PIXELS, Records};
+use crate::data::pickle::Pickle;
+use crate::data::pickle_object::Object;
+use crate::data::spill::{Spill, SpillWriter};
+use crate::stages::context::{Context, Progress, StageError};
+use crate::tasks::contract::preparation::RAW;
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A list of label names longer than this is damage.
+const LONGEST_NAMES: u64 = 1 << 20;
+
+/// Reads slot `raw`: `train`, `test`, `meta` (Python version) or `train.bin`, `test.bin`, `fine_label_names.txt` (binary
+/// version), as files or inside an archive.
+pub fn read(context: &mut dyn Context) -> Result<Found, StageError> {
+    let mut found = Found { scratch: context.scratch()?, parts: BTreeMap::new(), class_names: None };
+    for name in context.names(RAW) {
+        if context.stop_asked() {
+            return Err(StageError::Interrupted);
+        }
+        context.progress(Progress { unit: "file", done: 0, total: 0, note: &name });
+        let mut raw = context.open(RAW, &name)?;
+        if name.contains(".tar") || name.ends_with(".tgz") {
+            members::<Trouble>(&name, &mut raw, &mut |member, reader| {
+                found.file(&format!("{name}: {member}"), base_name(member), reader)
+            })?;
+        } else {
+            found.file(&name, base_name(&name), &mut raw)?;
+        }
+        // The input's digest is verified at its end, which neither a pickle nor an archive need reach.
+        io::copy(&mut raw, &mut io::sink())?;
+    }
+    Ok(found)
+}
+
+/// Pictures of one part: labels in memory, pixels where there is room.
+pub struct Pictures {
+    file: String,
+    pub labels: Vec<u32>,
+    /// Planes of red, green and blue, picture by picture.
+    pub pixels: Spill,
+}
+
+impl Pictures {
+    fn check(&self, wanted: usize, settings: &str, classes: usize) -> Result<(), StageError> {
+        if self.labels.len() != wanted {
+            return Err(StageError::Data(format!(
+                "{}: expected {wanted} pictures, found {}; set {settings} to use this file",
+                self.file,
+                self.labels.len()
+            )));
+        }
+        match self.labels.iter().enumerate().find(|(_, label)| **label as usize >= classes) {
+            None => Ok(()),
+            Some((row, label)) => Err(StageError::Data(format!(
+                "{}, picture {row}: expected a label below {classes}, found {label}; set data.classes to use this file",
+                self.file
+            ))),
+        }
+    }
+}
+
+/// What the files held so far.
+pub struct Found {
+    scratch: PathBuf,
+    /// `train` and `test`.
+    parts: BTreeMap<String, Pictures>,
+    pub class_names: Option<Vec<String>>,
+}
+
+/// `StageError` with the conversion that `members` asks for.
+struct Trouble(StageError);
+
+impl From<ArchiveError> for Trouble {
+    fn from(error: ArchiveError) -> Self {
+        Trouble(StageError::Data(error.to_string()))
+    }
+}
+
+impl From<Trouble> for StageError {
+    fn from(trouble: Trouble) -> Self {
+        trouble.0
+    }
+}
+
+impl Found {
+    /// The pictures of a part, `wanted` of them, labelled below `classes`; `settings` are the ones to change otherwise.
+    pub fn part(
+        &self,
+        task: &str,
+        part: &str,
+        wanted: usize,
+        settings: &str,
+        classes: usize,
+    ) -> Result<&Pictures, StageError> {
+        let pictures = self.parts.get(part).ok_or_else(|| {
+            StageError::Data(format!(
+                "{task}: expected pictures named `{part}` or `{part}.bin`, found none; name the files in data.files"
+            ))
+        })?;
+        pictures.check(wanted, settings, classes)?;
+        Ok(pictures)
+    }
+
+    /// Takes one file in; names that mean nothing are passed over. `shown` is the name for messages.
+    fn file(&mut self, shown: &str, base: &str, reader: &mut dyn Read) -> Result<(), Trouble> {
+        let taken = match base {
+            "train" | "test" => python_pictures(shown, reader, &self.scratch).map(Some),
+            "train.bin" | "test.bin" => binary_pictures(shown, reader, &self.scratch).map(Some),
+            "meta" => python_names(shown, reader, &self.scratch).map(|names| {
+                self.class_names = Some(names);
+                None
+            }),
+            "fine_label_names.txt" => text_names(shown, reader).map(|names| {
+                self.class_names = Some(names);
+                None
+            }),
+            _ => Ok(None),
+        };
+        let Some(pictures) = taken.map_err(Trouble)? else { return Ok(()) };
+        let part = base.trim_end_matches(".bin").to_string();
+        if let Some(other) = self.parts.get(&part) {
+            return Err(Trouble(StageError::Data(format!(
+                "{shown}: expected `{part}` once, found it in {} too; name the files to use in data.files",
+                other.file
+            ))));
+        }
+        self.parts.insert(part, pictures);
+        Ok(())
+    }
+}
+
+fn python_pictures(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Pictures, StageError> {
+    let mut reader = io::BufReader::new(reader);
+    let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
+    let wrong =
+        |expected: &str| StageError::Data(format!("{shown}: expected {expected} (the Python version of CIFAR-100)"));
+    let labels = pickle.item(pickle.root(), "fine_labels").and_then(|id| pickle.integers(id));
+    let labels = labels.ok_or_else(|| wrong("a dict with a list of integers `fine_labels`"))?;
+    let labels: Option<Vec<u32>> = labels.into_iter().map(|label| u32::try_from(label).ok()).collect();
+    let labels = labels.ok_or_else(|| wrong("labels that are not negative"))?;
+    let data = pickle.item(pickle.root(), "data").ok_or_else(|| wrong("a dict with an array `data`"))?;
+    let Object::Array { dtype, shape, fortran, data } = pickle.get(data) else {
+        return Err(wrong("a numpy array `data`"));
+    };
+    // numpy says "Fortran" of arrays that are both, such as those with one row
+    let rows = shape.first().copied().unwrap_or(0);
+    if dtype.kind != 'u' || dtype.width != 1 || *shape != [rows, PIXELS] || (*fortran && rows != 1) {
+        return Err(StageError::Data(format!(
+            "{shown}: expected `data` of unsigned bytes, (rows, {PIXELS}), row by row, found kind `{}` of {} bytes, shape \
+             {shape:?}{}",
+            dtype.kind,
+            dtype.width,
+            if *fortran { ", column by column" } else { "" }
+        )));
+    }
+    if rows != labels.len() {
+        return Err(StageError::Data(format!(
+            "{shown}: expected as many labels as pictures, found {} labels and {rows} pictures",
+            labels.len()
+        )));
+    }
+    let data = *data;
+    let pixels = pickle.take_bytes(data).ok_or_else(|| wrong("pixels as bytes"))?;
+    Ok(Pictures { file: shown.to_string(), labels, pixels })
+}
+
+fn binary_pictures(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Pictures, StageError> {
+    let mut records = Records::new(shown, io::BufReader::with_capacity(1 << 16, reader));
+    let mut pixels = SpillWriter::new(scratch);
+    let mut labels = Vec::new();
+    while let Some(record) = records.next_record().map_err(|e| StageError::Data(e.to_string()))? {
+        labels.push(u32::from(record.fine));
+        pixels.write_all(&record.pixels)?;
+    }
+    Ok(Pictures { file: shown.to_string(), labels, pixels: pixels.finish()? })
+}
+
+fn python_names(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Vec<String>, StageError> {
+    let mut reader = io::BufReader::new(reader.take(LONGEST_NAMES));
+    let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
+    let names = pickle.item(pickle.root(), "fine_label_names").map(|id| pickle.get(id));
+    let names = match names {
+        Some(Object::List(names)) => names.iter().map(|id| pickle.text(*id).map(str::to_string)).collect(),
+        _ => None,
+    };
+    names.ok_or_else(|| StageError::Data(format!("{shown}: expected a dict with a list of texts `fine_label_names`")))
+}
+
+fn text_names(shown: &str, reader: &mut dyn Read) -> Result<Vec<String>, StageError> {
+    let mut text = String::new();
+    let read = reader.take(LONGEST_NAMES).read_to_string(&mut text);
+    read.map_err(|e| StageError::Data(format!("{shown}: expected a class name per line: {e}")))?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect())
+}
