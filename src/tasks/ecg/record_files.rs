@@ -26,7 +26,7 @@ pub struct RecordFiles {
     collector: Collector,
     /// Record name to its number and its file.
     records: BTreeMap<String, (usize, String)>,
-    /// Record name to samples and sum of the record's header.
+    /// Record name to the samples that its header announces.
     headers: BTreeMap<String, u64>,
     lengths: Vec<usize>,
     /// By version; the highest one counts.
@@ -81,8 +81,9 @@ impl RecordFiles {
             self.lengths.push(values.len());
             self.collector.add(shown.to_string(), &values)?;
         } else if let Some(record) = base.strip_suffix(".hea") {
-            let samples = header_samples(shown, &text(shown, reader)?)?;
-            self.headers.insert(record.to_string(), samples);
+            if let Some(samples) = header_samples(shown, &text(shown, reader)?)? {
+                self.headers.insert(record.to_string(), samples);
+            }
         } else if base.starts_with("REFERENCE") && base.ends_with(".csv") {
             let labels = reference(shown, &text(shown, reader)?)?;
             let reference = Reference { shown: shown.to_string(), labels };
