@@ -13,3 +13,4 @@ pub mod pickle_machine;
 pub mod pickle_object;
 pub mod spill;
 pub mod synthetic;
+pub mod zip_writer;
