@@ -53,15 +53,20 @@ fn tasks() -> Vec<TaskWord> {
 }
 
 /// Dimension and form of each task in the table (tasks.md §1).
-const TASK_FORMS: &[(&str, u8, Form)] = &[("cifar100", 2, Form::Point), ("darcy", 2, Form::Dense)];
+const TASK_FORMS: &[(&str, u8, Form)] = &[
+    ("cifar100", 2, Form::Point),
+    ("darcy", 2, Form::Dense),
+    ("deepsea", 1, Form::MultiLabel),
+    ("fsd50k", 2, Form::MultiLabel),
+];
 
 fn methods() -> Vec<MethodWord> {
     vec![MethodWord {
         space: "wrn".to_string(),
         algorithm: "default".to_string(),
         aliases: Vec::new(),
-        supports: |task| task.dimension == 2 && task.form != Form::MultiLabel,
-        not_applicable: "the wide residual network of this version takes 2D point and 2D dense tasks".to_string(),
+        supports: |task| task.dimension == 2 || task.form != Form::Dense,
+        not_applicable: "the wide residual network of this version takes no dense tasks in one dimension".to_string(),
     }]
 }
 
@@ -79,6 +84,8 @@ fn definitions() -> Vec<Definition> {
     let files = [
         ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
+        ("manifests/tasks/deepsea.toml", include_str!("../../manifests/tasks/deepsea.toml")),
+        ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

@@ -2,6 +2,8 @@
 pub mod cifar100;
 pub mod contract;
 pub mod darcy;
+pub mod deepsea;
+pub mod fsd50k;
 pub mod measures;
 pub mod rows;
 
@@ -25,5 +27,23 @@ pub const TASKS: &[TaskEntry] = &[
         objective: darcy::objective::open,
         metric: darcy::metric::open,
         reads: &["fidelity.darcy_batch_means"],
+    },
+    TaskEntry {
+        name: "deepsea",
+        source: &deepsea::source::DeepseaSource,
+        generator: &deepsea::generator::DeepseaGenerator,
+        preparation: &deepsea::preparation::DeepseaPreparation,
+        objective: deepsea::objective::open,
+        metric: deepsea::metric::open,
+        reads: &["fidelity.wrn_series_network"],
+    },
+    TaskEntry {
+        name: "fsd50k",
+        source: &fsd50k::source::Fsd50kSource,
+        generator: &fsd50k::generator::Fsd50kGenerator,
+        preparation: &fsd50k::preparation::Fsd50kPreparation,
+        objective: fsd50k::objective::open,
+        metric: fsd50k::metric::open,
+        reads: &[],
     },
 ];

@@ -5,5 +5,7 @@ pub mod metric;
 pub mod motif;
 pub mod objective;
 pub mod preparation;
+pub mod rebuild;
 pub mod source;
+pub mod tables;
 pub mod windows;

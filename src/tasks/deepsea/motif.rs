@@ -166,7 +166,8 @@ mod tests {
         let world = World::new(None);
         assert_eq!(world.motifs.len(), MOTIFS);
         let columns: Vec<[f64; 4]> = world.motifs.iter().flat_map(|m| m.columns.clone()).collect();
-        assert!(world.motifs.iter().all(|m| (8..=14).contains(&m.columns.len())));
+        let lengths = world.motifs.iter().all(|m| (8..=14).contains(&m.columns.len()));
+        assert!(lengths);
         let sums = columns.iter().all(|c| (c.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!(sums);
         let soft = columns.iter().filter(|c| c.iter().all(|p| *p < 0.8)).count() as f64 / columns.len() as f64;
