@@ -6,6 +6,7 @@ mod containers;
 mod damage;
 mod darcy;
 mod data_context;
+mod deepsea;
 mod edit;
 mod fetch;
 mod licences;

@@ -251,9 +251,9 @@ mod tests {
         bins.peak("c", 0, 10_000, 0);
         let bins = bins.finish();
         assert_eq!(bins.len(), 46);
-        let [train, validation, test] = split(&bins, &regions, 1000, [19, 8, 7]).unwrap();
-        let (a, b) = (bins[train[18]].window, bins[validation[0]].window);
-        let (c, d) = (bins[validation[7]].window, bins[test[0]].window);
+        let [train, validation, test] = split(&bins, &regions, 1000, [17, 6, 6]).unwrap();
+        let (a, b) = (bins[train[16]].window, bins[validation[0]].window);
+        let (c, d) = (bins[validation[5]].window, bins[test[0]].window);
         assert!(a + 1000 <= b && c + 1000 <= d, "{a} {b} {c} {d}");
         assert!(split(&bins, &regions, 1000, [30, 10, 6]).is_err());
     }

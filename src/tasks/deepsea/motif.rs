@@ -147,10 +147,10 @@ impl Motif {
 
     /// The best log-odds against even bases, at any place of either strand.
     pub fn best(&self, bases: &[u8]) -> f64 {
-        let odds = |column: &[f64; 4], base: u8| (column[usize::from(base)] * 4.0).ln();
+        let odds: Vec<[f64; 4]> = self.columns.iter().map(|column| column.map(|share| (share * 4.0).ln())).collect();
         let at = |place: &[u8]| {
-            let forward: f64 = self.columns.iter().zip(place).map(|(column, base)| odds(column, *base)).sum();
-            let back: f64 = self.columns.iter().zip(place.iter().rev()).map(|(column, b)| odds(column, 3 - b)).sum();
+            let forward: f64 = odds.iter().zip(place).map(|(column, base)| column[usize::from(*base)]).sum();
+            let back: f64 = odds.iter().zip(place.iter().rev()).map(|(column, b)| column[usize::from(3 - b)]).sum();
             forward.max(back)
         };
         bases.windows(self.columns.len()).map(at).fold(f64::NEG_INFINITY, f64::max)

@@ -2,7 +2,9 @@
 pub mod augmentation;
 pub mod clips;
 pub mod events;
+pub mod gather;
 pub mod generator;
+pub mod lists;
 pub mod metric;
 pub mod objective;
 pub mod preparation;

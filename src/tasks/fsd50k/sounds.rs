@@ -3,7 +3,7 @@
 
 use crate::data::archive::base_name;
 use crate::data::signal::chunks::{CHUNK, chunk, chunk_starts, tiled};
-use crate::data::signal::log_mel::{BANDS, LogMel, frames};
+use crate::data::signal::log_mel::{BANDS, LogMel, LogMelScratch, frames};
 use crate::data::signal::resample::{can_resample, resample};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use std::collections::BTreeMap;
@@ -90,7 +90,9 @@ impl Sounds {
         let waiting = std::mem::take(&mut self.waiting);
         self.held = 0;
         // an indexed parallel iterator keeps the order, whatever thread makes which map
-        let maps: Vec<Vec<f32>> = waiting.par_iter().map(|sound| maps(&self.mel, sound, self.cut_all)).collect();
+        let room = || self.mel.scratch();
+        let maps: Vec<Vec<f32>> =
+            waiting.par_iter().map_init(room, |room, sound| maps(&self.mel, room, sound, self.cut_all)).collect();
         for (sound, maps) in waiting.into_iter().zip(maps) {
             let (next, size) = if sound.noise { (&mut self.next.1, BANDS) } else { (&mut self.next.0, BANDS * FRAMES) };
             let found = Sound { path: sound.path, first: *next, count: (maps.len() / size) as u64 };
@@ -126,7 +128,7 @@ pub enum SoundError {
 }
 
 /// The maps of one sound, one after the other: 96 × 101 values for each piece, or 96 × all frames of noise.
-fn maps(mel: &LogMel, sound: &Waiting, cut_all: bool) -> Vec<f32> {
+fn maps(mel: &LogMel, room: &mut LogMelScratch, sound: &Waiting, cut_all: bool) -> Vec<f32> {
     let changed;
     let samples = if sound.rate == RATE {
         &sound.samples
@@ -139,7 +141,6 @@ fn maps(mel: &LogMel, sound: &Waiting, cut_all: bool) -> Vec<f32> {
     if sound.noise {
         return mel.transform(samples);
     }
-    let mut scratch = mel.scratch();
     let pieces: Vec<Vec<f32>> = if !cut_all && samples.len() <= CHUNK {
         vec![tiled(samples, CHUNK)]
     } else {
@@ -148,7 +149,7 @@ fn maps(mel: &LogMel, sound: &Waiting, cut_all: bool) -> Vec<f32> {
     let size = BANDS * frames(CHUNK);
     let mut out = vec![0.0; pieces.len() * size];
     for (piece, map) in pieces.iter().zip(out.chunks_exact_mut(size)) {
-        mel.transform_into(piece, &mut scratch, map);
+        mel.transform_into(piece, room, map);
     }
     out
 }
