@@ -9,6 +9,7 @@ mod data_context;
 mod deepsea;
 mod edit;
 mod fetch;
+mod fsd50k;
 mod licences;
 mod manifest;
 mod metrics;
