@@ -34,8 +34,14 @@ impl LaneFft {
     pub fn new(length: usize) -> Self {
         let (mut rest, mut passes) = (length, Vec::new());
         while rest > 1 {
-            let radix = [5, 4, 2].into_iter().find(|radix| rest.is_multiple_of(*radix));
-            let radix = radix.unwrap_or_else(|| panic!("no transform of length {length}"));
+            // an eight for an odd power of two saves a pass over all points
+            let radix = match rest {
+                rest if rest.is_multiple_of(5) => 5,
+                rest if rest.trailing_zeros() % 2 == 1 && rest.trailing_zeros() > 1 => 8,
+                rest if rest.is_multiple_of(4) => 4,
+                rest if rest.is_multiple_of(2) => 2,
+                _ => panic!("no transform of length {length}"),
+            };
             let part = rest / radix;
             let angle = |p: usize, k: usize| -TAU * ((k * p) % rest) as f64 / rest as f64;
             let twiddles =
@@ -56,9 +62,10 @@ impl LaneFft {
         let mut stride = 1;
         for pass in &self.passes {
             match pass.radix {
-                5 => pass.run::<5>(stride, from, to, five),
-                4 => pass.run::<4>(stride, from, to, four),
-                _ => pass.run::<2>(stride, from, to, two),
+                5 => pass.run::<5, Five>(stride, from, to),
+                8 => pass.run::<8, Eight>(stride, from, to),
+                4 => pass.run::<4, Four>(stride, from, to),
+                _ => pass.run::<2, Two>(stride, from, to),
             }
             stride *= pass.radix;
             (from, to) = (to, from);
@@ -69,25 +76,35 @@ impl LaneFft {
     }
 }
 
+/// The transform of R points: a type, because a function given as a value is not always inlined, and its vectors then go
+/// through memory.
+trait Butterfly<const R: usize> {
+    fn of(points: [Point; R]) -> [Point; R];
+}
+
 impl Pass {
     #[inline(always)]
-    fn run<const R: usize>(
-        &self,
-        stride: usize,
-        from: &[Point],
-        to: &mut [Point],
-        butterfly: impl Fn([Point; R]) -> [Point; R],
-    ) {
+    fn run<const R: usize, B: Butterfly<R>>(&self, stride: usize, from: &[Point], to: &mut [Point]) {
         let apart = stride * self.part;
+        assert!(from.len() == R * apart && to.len() == R * apart, "{R} parts of {apart} points");
         for p in 0..self.part {
+            let mut inputs: [&[Point]; R] = [&[]; R];
+            for j in 0..R {
+                inputs[j] = &from[j * apart + p * stride..][..stride];
+            }
             let twiddles = &self.twiddles[p * (R - 1)..][..R - 1];
-            let inputs: [&[Point]; R] = std::array::from_fn(|j| &from[j * apart + p * stride..][..stride]);
             let outputs = &mut to[R * p * stride..][..R * stride];
             for q in 0..stride {
-                let sums = butterfly(std::array::from_fn(|j| inputs[j][q]));
+                let mut points = [ZERO; R];
+                for j in 0..R {
+                    points[j] = inputs[j][q];
+                }
+                let sums = B::of(points);
                 outputs[q] = sums[0];
                 for k in 1..R {
-                    outputs[k * stride + q] = turned(sums[k], twiddles[k - 1]);
+                    // the first position turns by nothing
+                    let sum = if p == 0 { sums[k] } else { turned(sums[k], twiddles[k - 1]) };
+                    outputs[k * stride + q] = sum;
                 }
             }
         }
@@ -95,66 +112,106 @@ impl Pass {
 }
 
 #[inline(always)]
-fn each(f: impl Fn(usize) -> f64) -> [f64; LANES] {
-    let mut out = [0.0; LANES];
+fn add([a, b]: Point, [c, d]: Point) -> Point {
+    let mut out = ZERO;
     for lane in 0..LANES {
-        out[lane] = f(lane);
+        out[0][lane] = a[lane] + c[lane];
+        out[1][lane] = b[lane] + d[lane];
     }
     out
 }
 
 #[inline(always)]
-fn add(a: Point, b: Point) -> Point {
-    [each(|i| a[0][i] + b[0][i]), each(|i| a[1][i] + b[1][i])]
-}
-
-#[inline(always)]
-fn sub(a: Point, b: Point) -> Point {
-    [each(|i| a[0][i] - b[0][i]), each(|i| a[1][i] - b[1][i])]
+fn sub([a, b]: Point, [c, d]: Point) -> Point {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[0][lane] = a[lane] - c[lane];
+        out[1][lane] = b[lane] - d[lane];
+    }
+    out
 }
 
 /// Times −i.
 #[inline(always)]
-fn quarter(a: Point) -> Point {
-    [a[1], each(|i| -a[0][i])]
+fn quarter([a, b]: Point) -> Point {
+    let mut out = [b, a];
+    for lane in 0..LANES {
+        out[1][lane] = -a[lane];
+    }
+    out
 }
 
 #[inline(always)]
-fn scaled(a: Point, by: f64) -> Point {
-    [each(|i| a[0][i] * by), each(|i| a[1][i] * by)]
+fn scaled([a, b]: Point, by: f64) -> Point {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[0][lane] = a[lane] * by;
+        out[1][lane] = b[lane] * by;
+    }
+    out
 }
 
 #[inline(always)]
-fn turned(a: Point, by: [f64; 2]) -> Point {
-    [each(|i| a[0][i] * by[0] - a[1][i] * by[1]), each(|i| a[0][i] * by[1] + a[1][i] * by[0])]
+fn turned([a, b]: Point, [re, im]: [f64; 2]) -> Point {
+    let mut out = ZERO;
+    for lane in 0..LANES {
+        out[0][lane] = a[lane].mul_add(re, -(b[lane] * im));
+        out[1][lane] = a[lane].mul_add(im, b[lane] * re);
+    }
+    out
 }
 
-#[inline(always)]
-fn two([a, b]: [Point; 2]) -> [Point; 2] {
-    [add(a, b), sub(a, b)]
+struct Two;
+
+impl Butterfly<2> for Two {
+    #[inline(always)]
+    fn of([a, b]: [Point; 2]) -> [Point; 2] {
+        [add(a, b), sub(a, b)]
+    }
 }
 
-#[inline(always)]
-fn four([a, b, c, d]: [Point; 4]) -> [Point; 4] {
-    let (even, odd) = (add(a, c), add(b, d));
-    let (low, high) = (sub(a, c), quarter(sub(b, d)));
-    [add(even, odd), add(low, high), sub(even, odd), sub(low, high)]
+struct Four;
+
+impl Butterfly<4> for Four {
+    #[inline(always)]
+    fn of([a, b, c, d]: [Point; 4]) -> [Point; 4] {
+        let (even, odd) = (add(a, c), add(b, d));
+        let (low, high) = (sub(a, c), quarter(sub(b, d)));
+        [add(even, odd), add(low, high), sub(even, odd), sub(low, high)]
+    }
 }
 
-#[inline(always)]
-fn five([a, b, c, d, e]: [Point; 5]) -> [Point; 5] {
-    // cos and sin of 2π/5 and 4π/5
-    const C1: f64 = 0.309_016_994_374_947_45;
-    const C2: f64 = -0.809_016_994_374_947_5;
-    const S1: f64 = 0.951_056_516_295_153_5;
-    const S2: f64 = 0.587_785_252_292_473_1;
-    let (near, far) = (add(b, e), add(c, d));
-    let (skew, twist) = (sub(b, e), sub(c, d));
-    let first = add(a, add(scaled(near, C1), scaled(far, C2)));
-    let second = add(a, add(scaled(near, C2), scaled(far, C1)));
-    let one = quarter(add(scaled(skew, S1), scaled(twist, S2)));
-    let other = quarter(sub(scaled(skew, S2), scaled(twist, S1)));
-    [add(a, add(near, far)), add(first, one), add(second, other), sub(second, other), sub(first, one)]
+struct Eight;
+
+impl Butterfly<8> for Eight {
+    #[inline(always)]
+    fn of([a, b, c, d, e, f, g, h]: [Point; 8]) -> [Point; 8] {
+        const S: f64 = std::f64::consts::FRAC_1_SQRT_2;
+        let [a, c, e, g] = Four::of([a, c, e, g]);
+        let [b, d, f, h] = Four::of([b, d, f, h]);
+        let (d, f, h) = (turned(d, [S, -S]), quarter(f), turned(h, [-S, -S]));
+        [add(a, b), add(c, d), add(e, f), add(g, h), sub(a, b), sub(c, d), sub(e, f), sub(g, h)]
+    }
+}
+
+struct Five;
+
+impl Butterfly<5> for Five {
+    #[inline(always)]
+    fn of([a, b, c, d, e]: [Point; 5]) -> [Point; 5] {
+        // cos and sin of 2π/5 and 4π/5
+        const C1: f64 = 0.309_016_994_374_947_45;
+        const C2: f64 = -0.809_016_994_374_947_5;
+        const S1: f64 = 0.951_056_516_295_153_5;
+        const S2: f64 = 0.587_785_252_292_473_1;
+        let (near, far) = (add(b, e), add(c, d));
+        let (skew, twist) = (sub(b, e), sub(c, d));
+        let first = add(a, add(scaled(near, C1), scaled(far, C2)));
+        let second = add(a, add(scaled(near, C2), scaled(far, C1)));
+        let one = quarter(add(scaled(skew, S1), scaled(twist, S2)));
+        let other = quarter(sub(scaled(skew, S2), scaled(twist, S1)));
+        [add(a, add(near, far)), add(first, one), add(second, other), sub(second, other), sub(first, one)]
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub struct LogMel {
 
 /// Room for a transform, to be used again: nothing is allocated but the map and, for longer sounds, its room.
 pub struct LogMelScratch {
+    /// Samples of the frames that reach beyond the sound, one after the other.
+    edge: Vec<f32>,
     real: Vec<Point>,
     low: Vec<Point>,
     high: Vec<Point>,
@@ -68,7 +70,8 @@ impl LogMel {
     pub fn scratch(&self) -> LogMelScratch {
         let points = || vec![ZERO; PART];
         let power = vec![[0.0; FRAMES]; BINS];
-        LogMelScratch { real: points(), low: points(), high: points(), spare: points(), power, map: Vec::new() }
+        let edge = vec![0.0; FRAMES * WINDOW];
+        LogMelScratch { edge, real: points(), low: points(), high: points(), spare: points(), power, map: Vec::new() }
     }
 
     /// 96 × [`frames`] values in dB with mean 0, row-major by band, of samples in −1..1. Empty of an empty sound; not finite
@@ -117,14 +120,9 @@ impl Routine for Transform<'_> {
         let frames = frames(samples.len());
         for first in (0..frames).step_by(FRAMES) {
             let count = FRAMES.min(frames - first);
-            for frame in 0..FRAMES {
-                if frame < count {
-                    place(of, samples, first + frame, frame, scratch);
-                } else {
-                    clear(frame, scratch);
-                }
-            }
-            let LogMelScratch { real, low, high, spare, power, map } = scratch;
+            let LogMelScratch { edge, real, low, high, spare, power, map } = &mut *scratch;
+            let rows = rows(samples, first, edge);
+            place(of, &rows, real, low, high);
             of.fft.transform(real, spare);
             of.fft.transform(low, spare);
             of.fft.transform(high, spare);
@@ -139,52 +137,57 @@ impl Routine for Transform<'_> {
     }
 }
 
-/// Where a frame lies: its lane, and whether it is the second one that shares a real transform.
-fn lane(frame: usize) -> (usize, usize) {
-    (frame % LANES, frame / LANES)
-}
-
-/// Windows frame number `at` of the sound into place `frame`.
+/// The samples under the windows of eight frames from number `first` on, mirrored at the ends. Frames behind the last one
+/// are frames of the mirrored sound, and nobody reads their powers.
 #[inline(always)]
-fn place(of: &LogMel, samples: &[f32], at: usize, frame: usize, scratch: &mut LogMelScratch) {
-    let mut windowed = [0f64; WINDOW];
-    let centre = at * HOP;
-    if let Some(begin) = centre.checked_sub(BEFORE)
-        && let Some(found) = samples.get(begin..begin + WINDOW)
-    {
-        for (out, sample) in windowed.iter_mut().zip(found) {
-            *out = f64::from(*sample);
-        }
-    } else {
-        for (i, out) in windowed.iter_mut().enumerate() {
-            *out = f64::from(samples[reflected(centre as i64 - BEFORE as i64 + i as i64, samples.len())]);
+fn rows<'a>(samples: &'a [f32], first: usize, edge: &'a mut [f32]) -> [&'a [f32]; FRAMES] {
+    let inside = |frame: usize| {
+        let begin = ((first + frame) * HOP).checked_sub(BEFORE)?;
+        samples.get(begin..begin + WINDOW)
+    };
+    for (frame, row) in edge.chunks_exact_mut(WINDOW).enumerate() {
+        if inside(frame).is_none() {
+            let begin = ((first + frame) * HOP) as i64 - BEFORE as i64;
+            for (i, out) in row.iter_mut().enumerate() {
+                *out = samples[reflected(begin + i as i64, samples.len())];
+            }
         }
     }
-    let (lane, second) = lane(frame);
-    let complex = if second == 1 { &mut scratch.high } else { &mut scratch.low };
-    // the 21 samples beyond a third of the transform fall onto its beginning, turned by e^(−2πi/3) for bins 3m + 1; the
-    // table's angles hold that turn
-    for n in 0..PART {
-        let sample = windowed[n];
-        let (mut real, mut turned) = (sample * of.window[n], of.turned[n].map(|t| sample * t));
-        if let Some(beyond) = windowed.get(n + PART) {
-            real += beyond * of.window[n + PART];
-            turned[0] += beyond * of.turned[n + PART][0];
-            turned[1] += beyond * of.turned[n + PART][1];
-        }
-        scratch.real[n][second][lane] = real;
-        complex[n][0][lane] = turned[0];
-        complex[n][1][lane] = turned[1];
+    let mut rows: [&[f32]; FRAMES] = [&[]; FRAMES];
+    for (frame, row) in edge.chunks_exact(WINDOW).enumerate() {
+        rows[frame] = inside(frame).unwrap_or(row);
     }
+    rows
 }
 
-fn clear(frame: usize, scratch: &mut LogMelScratch) {
-    let (lane, second) = lane(frame);
-    let complex = if second == 1 { &mut scratch.high } else { &mut scratch.low };
-    for n in 0..PART {
-        scratch.real[n][second][lane] = 0.0;
-        complex[n][0][lane] = 0.0;
-        complex[n][1][lane] = 0.0;
+/// Windows eight frames into the inputs of the three transforms: the first four frames are the real parts of `real`, the
+/// others the imaginary ones; `low` and `high` are each group's bins 3m + 1.
+#[inline(always)]
+fn place(of: &LogMel, rows: &[&[f32]; FRAMES], real: &mut [Point], low: &mut [Point], high: &mut [Point]) {
+    for (group, complex) in [low, high].into_iter().enumerate() {
+        let rows = &rows[group * LANES..][..LANES];
+        for n in 0..WINDOW {
+            let (window, [re, im]) = (of.window[n], of.turned[n]);
+            let mut x = [0f64; LANES];
+            for lane in 0..LANES {
+                x[lane] = f64::from(rows[lane][n]);
+            }
+            // the 21 samples beyond a third of the transform fall onto its beginning; the table's angles hold the turn by
+            // e^(−2πi/3) that bins 3m + 1 ask for
+            if n < PART {
+                for lane in 0..LANES {
+                    real[n][group][lane] = x[lane] * window;
+                    complex[n][0][lane] = x[lane] * re;
+                    complex[n][1][lane] = x[lane] * im;
+                }
+            } else {
+                for lane in 0..LANES {
+                    real[n - PART][group][lane] += x[lane] * window;
+                    complex[n - PART][0][lane] += x[lane] * re;
+                    complex[n - PART][1][lane] += x[lane] * im;
+                }
+            }
+        }
     }
 }
 
