@@ -94,7 +94,8 @@ fn ranking() -> Work {
     const ROWS: usize = 10_231;
     const LABELS: usize = 200;
     let scores: Vec<f32> = draw(8, ROWS * LABELS).into_iter().map(|d| d as f32).collect();
-    let truth: Vec<bool> = draw(9, ROWS * LABELS).into_iter().zip(&scores).map(|(d, s)| d < -0.45 + 0.1 * f64::from(*s)).collect();
+    let truth: Vec<bool> =
+        draw(9, ROWS * LABELS).into_iter().zip(&scores).map(|(d, s)| d < -0.45 + 0.1 * f64::from(*s)).collect();
     let arrays = Arrays::new();
     arrays.f32("scores", &[ROWS, LABELS], &scores);
     arrays.u8("truth", &[ROWS, LABELS], &truth.iter().map(|t| u8::from(*t)).collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 
 use crate::cholesky::solve;
 use crate::data_context::{DataContext, definition, test_data};
+use crate::support::lab::Lab;
 use candle_core::{Device, Tensor};
 use nasperf_pipe::artifacts::dataset::{DatasetMeta, Target};
 use nasperf_pipe::artifacts::samples::{Part, Samples, SplitChoice};
@@ -29,20 +30,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn counts(labels: u64, length: u64, [train, validation, test]: [u64; 3]) -> Counts {
-    Counts::of(&[
-        ("labels", labels),
-        ("length", length),
-        ("train", train),
-        ("validation", validation),
-        ("test", test),
-    ])
+    Counts::of(&[("labels", labels), ("length", length), ("train", train), ("validation", validation), ("test", test)])
 }
 
 fn load(context: &DataContext) -> Samples {
     let meta: DatasetMeta = serde_json::from_slice(&context.output("dataset.json")).unwrap();
-    let part = |name: &str| {
-        (name.to_string(), Part::decode(name, &context.output(&format!("{name}.safetensors"))).unwrap())
-    };
+    let part =
+        |name: &str| (name.to_string(), Part::decode(name, &context.output(&format!("{name}.safetensors"))).unwrap());
     Samples { meta, parts: BTreeMap::from(["train", "validation", "test"].map(part)) }
 }
 
@@ -64,7 +58,12 @@ fn the_official_container_is_read_as_numpy_reads_it() {
     // SHA-256 of np.ascontiguousarray(x.transpose(0, 2, 1)), and sums of y by column, by numpy
     for (part, rows, sha, sums) in [
         ("train", 304, "c10266bdebdc986536e08da2f32f7a4fcb45a389de99774240425d5785e814d1", [4, 37, 5, 1, 5, 5, 1]),
-        ("validation", 123, "ccdf84e7361f6834d890aacc3b66b2a66e8cecaacba982904abbf7ae1d09cc18", [3, 37, 4, 1, 14, 1, 3]),
+        (
+            "validation",
+            123,
+            "ccdf84e7361f6834d890aacc3b66b2a66e8cecaacba982904abbf7ae1d09cc18",
+            [3, 37, 4, 1, 14, 1, 3],
+        ),
         ("test", 110, "41147cac68f51285c5fc3f3abeaa80a751c107e37f69108948394a93a75e36fb", [6, 3, 3, 3, 19, 0, 3]),
     ] {
         let found = &samples.parts[part];
@@ -84,7 +83,10 @@ fn the_official_container_is_read_as_numpy_reads_it() {
     assert!((0.0..1.0).contains(&measure.value));
 
     for (amounts, words) in [
-        (counts(36, 1000, [71_753, 2_490, 149_400]), ["expected shape [71753, 1000, 4], found [304, 1000, 4]", "set data.train"]),
+        (
+            counts(36, 1000, [71_753, 2_490, 149_400]),
+            ["expected shape [71753, 1000, 4], found [304, 1000, 4]", "set data.train"],
+        ),
         (counts(7, 500, [304, 123, 110]), ["expected shape [304, 500, 4]", "data.length"]),
         (counts(36, 1000, [304, 123, 110]), ["expected shape [304, 36], found [304, 7]", "data.labels"]),
         (counts(7, 1000, [304, 123, 100]), ["array `x_test`", "set data.test"]),
@@ -130,8 +132,16 @@ fn a_genome_with_peaks_gives_the_windows_and_labels_of_the_official_container() 
     let sorted = prepare(&files[..2], &counts(7, 1000, [70, 30, 30])).unwrap();
     assert_eq!(sorted.meta.class_names[..3], ["CTCF_ChIP_peak", "H3K27ac_signal", "ensembl_enhancer"]);
     for (files, amounts, words) in [
-        (&files[..], counts(36, 1000, [71_753, 2_490, 149_400]), "tracks.txt: expected 36 tracks, found 7; set data.labels"),
-        (&files[..], counts(7, 1000, [71_753, 2_490, 149_400]), "labels.bed: expected 71753 windows with a label for the train part"),
+        (
+            &files[..],
+            counts(36, 1000, [71_753, 2_490, 149_400]),
+            "tracks.txt: expected 36 tracks, found 7; set data.labels",
+        ),
+        (
+            &files[..],
+            counts(7, 1000, [71_753, 2_490, 149_400]),
+            "labels.bed: expected 71753 windows with a label for the train part",
+        ),
         (&files[..], counts(7, 1001, [7, 3, 3]), "an even length"),
         (&files[..1], counts(7, 1000, [7, 3, 3]), "found hg38.fa; name the files"),
     ] {
@@ -170,7 +180,10 @@ fn damaged_files_are_named_and_never_crash() {
     let x = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0];
     let good = archive(&x, &[0, 1, 1, 0], [2, 3, 4], 2);
     let samples = read(&good).unwrap();
-    assert_eq!(samples.parts["train"].x.bytes, [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(
+        samples.parts["train"].x.bytes,
+        [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    );
     let mut two = x;
     two[13] = 1;
     for (bytes, words) in [
@@ -324,11 +337,38 @@ fn the_small_data_can_be_learned() {
     };
     let oracle = mean_of_defined(&(0..24).map(oracle).collect::<Vec<_>>()).0;
     let rates: f64 = y_test.iter().flatten().filter(|y| **y).count() as f64 / (1000.0 * LABELS as f64);
-    eprintln!("deepsea small: 5-mer ridge {learned:.3}, permuted {permuted:.3}, oracle {oracle:.3}, positive {rates:.3}");
+    eprintln!(
+        "deepsea small: 5-mer ridge {learned:.3}, permuted {permuted:.3}, oracle {oracle:.3}, positive {rates:.3}"
+    );
     assert!(learned >= 0.55, "{learned}");
     assert!(oracle >= 0.70, "{oracle}");
     // one label: √((1/positives + 1/negatives)/12) ≈ 0.03; the mean of 36 labels, three standard errors
     assert!((permuted - 0.5).abs() < 3.0 * 0.03 / 6.0, "{permuted}");
+}
+
+/// Both forms of the real data through the product's own fetch → preprocess → evaluate.
+#[test]
+fn real_files_run_through_all_stages() {
+    let Some(data) = test_data() else { return };
+    let dir = data.join("deepsea").canonicalize().unwrap();
+    let common = format!(
+        "[run]\nseeds = [0]\n[[grid]]\ntask = [\"deepsea\"]\nmethod = [\"wrn/default\"]\n[network]\nwidth = 1\n[retrain]\nepochs = 1\n\
+         batch = 32\n[data.deepsea]\nsource = \"files\"\ndir = \"{}\"\n",
+        dir.display()
+    );
+    let plain = Lab::new(&common);
+    let said = plain.expect(1, &["m.toml"]);
+    let words = "expected shape [71753, 1000, 4], found [304, 1000, 4]; set data.train";
+    assert!(said.err.contains(words), "{}", said.err);
+    let sizes =
+        |train, validation, test| format!("labels = 7\ntrain = {train}\nvalidation = {validation}\ntest = {test}\n");
+    let genome = "files = [{ name = \"hg38_chr22_32000000_32210000.fa\" }, { name = \"tracks.txt\" }, \
+                  { name = \"labels_hg38_chr22_32000000_32210000.bed\" }]\n";
+    for text in [common.clone() + &sizes(304, 123, 110), common.clone() + &sizes(70, 30, 30) + genome] {
+        let lab = Lab::new(&text);
+        let said = lab.expect(0, &["m.toml"]);
+        assert!(said.out.contains("0.5"), "the trivial score stands beside it: {}", said.out);
+    }
 }
 
 #[test]

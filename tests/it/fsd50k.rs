@@ -3,6 +3,7 @@
 
 use crate::cholesky::solve;
 use crate::data_context::{DataContext, definition, test_data};
+use crate::support::lab::Lab;
 use candle_core::{Device, Tensor};
 use nasperf_pipe::artifacts::dataset::{DatasetMeta, Target};
 use nasperf_pipe::artifacts::samples::{Part, Samples, SplitChoice};
@@ -38,9 +39,8 @@ fn counts(labels: u64, train: u64, validation: u64, test: u64) -> Counts {
 
 fn load(context: &DataContext) -> Samples {
     let meta: DatasetMeta = serde_json::from_slice(&context.output("dataset.json")).unwrap();
-    let part = |name: &str| {
-        (name.to_string(), Part::decode(name, &context.output(&format!("{name}.safetensors"))).unwrap())
-    };
+    let part =
+        |name: &str| (name.to_string(), Part::decode(name, &context.output(&format!("{name}.safetensors"))).unwrap());
     Samples { meta, parts: BTreeMap::from(["train", "validation", "test"].map(part)) }
 }
 
@@ -74,9 +74,15 @@ fn real_sounds_give_the_maps_that_numpy_gives() {
     let files = real_files(&data);
     let samples = prepare(&files, &counts(25, 10, 10, 10)).unwrap();
     let shape = &samples.meta.shape;
-    assert_eq!((shape.channels, &shape.spatial[..], &shape.target), (1, &[96, 101][..], &Target::MultiLabel { labels: 25 }));
+    assert_eq!(
+        (shape.channels, &shape.spatial[..], &shape.target),
+        (1, &[96, 101][..], &Target::MultiLabel { labels: 25 })
+    );
     assert_eq!((samples.meta.class_names[2].as_str(), samples.meta.class_names.len()), ("Bark", 25));
-    assert_eq!((samples.meta.search.score.part.as_str(), samples.meta.last.score.part.as_str()), ("validation", "test"));
+    assert_eq!(
+        (samples.meta.search.score.part.as_str(), samples.meta.last.score.part.as_str()),
+        ("validation", "test")
+    );
     let part = &samples.parts["test"];
     // clips of 5 s are cut: 11 pieces, 10 of the shortest
     assert_eq!(part.array("first").unwrap().to_u32().unwrap(), [0, 11, 22, 33, 44, 55, 66, 77, 88, 99, 109]);
@@ -136,7 +142,10 @@ fn the_publishers_archives_give_the_same_maps() {
         (name.to_string(), folder.path().join(name))
     };
     let truth = zip(&[
-        ("FSD50K.ground_truth/dev.csv", b"fname,labels,mids,split\n100032,\"Bark,Dog\",m,train\n54505,Rain,m,val\n".to_vec()),
+        (
+            "FSD50K.ground_truth/dev.csv",
+            b"fname,labels,mids,split\n100032,\"Bark,Dog\",m,train\n54505,Rain,m,val\n".to_vec(),
+        ),
         ("FSD50K.ground_truth/eval.csv", b"fname,labels,mids\n9,Rain,m\n".to_vec()),
         ("FSD50K.ground_truth/vocabulary.csv", b"0,Bark,/m/1\n1,Dog,/m/2\n2,Rain,/m/3\n".to_vec()),
     ]);
@@ -148,7 +157,9 @@ fn the_publishers_archives_give_the_same_maps() {
     let development = [b"PK\x07\x08".to_vec(), development].concat();
     let (one, two) = development.split_at(300_000);
     let mut musan = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    for (name, path) in [("noise/free-sound/n", "clips_22050/2-119102-A.wav"), ("speech/s", "clips_22050/2-68391-A.wav")] {
+    for (name, path) in
+        [("noise/free-sound/n", "clips_22050/2-119102-A.wav"), ("speech/s", "clips_22050/2-68391-A.wav")]
+    {
         let (mut header, bytes) = (tar::Header::new_ustar(), read(path));
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -208,7 +219,8 @@ fn damaged_sounds_and_lists_are_named() {
         ]);
         let path = folder.path().join(format!("{number}.zip"));
         std::fs::write(&path, bytes).unwrap();
-        prepare(&vec![("audio.zip".to_string(), path)], &counts(2, 1, 1, 1)).map_err(|message| message.replace('\\', "/"))
+        prepare(&vec![("audio.zip".to_string(), path)], &counts(2, 1, 1, 1))
+            .map_err(|message| message.replace('\\', "/"))
     };
     let map = "{\"A\": 1, \"B\": 0}";
     let samples = read(&wav, map, "B").unwrap();
@@ -246,9 +258,11 @@ fn score(samples: &Samples, output: &dyn Fn(usize, usize) -> f32) -> Measure {
     };
     let mut metric = metric::open(samples, &params).unwrap();
     let first = samples.parts["test"].array("first").unwrap().to_u32().unwrap();
-    let clips: Vec<usize> = (0..first.len() - 1).flat_map(|clip| vec![clip; (first[clip + 1] - first[clip]) as usize]).collect();
+    let clips: Vec<usize> =
+        (0..first.len() - 1).flat_map(|clip| vec![clip; (first[clip + 1] - first[clip]) as usize]).collect();
     for batch in clips.chunks(17) {
-        let values: Vec<f32> = batch.iter().flat_map(|clip| (0..LABELS).map(move |label| output(*clip, label))).collect();
+        let values: Vec<f32> =
+            batch.iter().flat_map(|clip| (0..LABELS).map(move |label| output(*clip, label))).collect();
         metric.add(&Tensor::from_vec(values, (batch.len(), LABELS), &Device::Cpu).unwrap()).unwrap();
     }
     metric.finish().unwrap()
@@ -390,6 +404,26 @@ fn the_generated_sounds_can_be_learned() {
     eprintln!("fsd50k: pooled ridge {learned:.3}, permuted {permuted:.4}, random {chance:.4} ± {deviation:.4}");
     assert!(learned >= 5.0 * chance, "{learned} {chance}");
     assert!((permuted - chance).abs() < 3.0 * deviation, "{permuted} {chance} ± {deviation}");
+}
+
+/// Real sounds through the product's own fetch → preprocess → evaluate.
+#[test]
+fn real_files_run_through_all_stages() {
+    let Some(data) = test_data() else { return };
+    let names: Vec<String> = real_files(&data).iter().map(|(name, _)| format!("{{ name = \"{name}\" }}")).collect();
+    let common = format!(
+        "[run]\nseeds = [0]\n[[grid]]\ntask = [\"fsd50k\"]\nmethod = [\"wrn/default\"]\n[network]\nwidth = 1\n[retrain]\nepochs = 1\n\
+         batch = 4\nrecords_per_epoch = 10\n[data.fsd50k]\nsource = \"files\"\ndir = \"{}\"\nfiles = [{}]\n",
+        data.join("fsd50k").canonicalize().unwrap().display(),
+        names.join(", ")
+    );
+    let plain = Lab::new(&common);
+    let said = plain.expect(1, &["m.toml"]);
+    assert!(said.err.contains("lbl_map.json: expected 200 labels, found 25; set data.labels"), "{}", said.err);
+    let lab = Lab::new(&(common + "labels = 25\ntrain = 10\nvalidation = 10\ntest = 10\n"));
+    let said = lab.expect(0, &["m.toml"]);
+    // 27 labels of 10 clips, 25 different ones
+    assert!(said.out.contains("0.108"), "the trivial score stands beside it: {}", said.out);
 }
 
 #[test]

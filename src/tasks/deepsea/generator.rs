@@ -29,7 +29,8 @@ impl Generator for DeepseaGenerator {
     /// Bases are in the order A, G, C, T.
     fn generate(&self, counts: &Counts, seed: Option<u64>, context: &mut dyn Context) -> Result<(), StageError> {
         let (length, labels) = (counts.get("length"), counts.get("labels"));
-        let splits = [("train", "train"), ("val", "validation"), ("test", "test")].map(|(split, key)| (split, counts.get(key)));
+        let splits =
+            [("train", "train"), ("val", "validation"), ("test", "test")].map(|(split, key)| (split, counts.get(key)));
         let empty = splits.iter().any(|(_, count)| *count == 0);
         if empty || labels != LABELS || !(SHORTEST..=LONGEST).contains(&length) {
             return Err(StageError::Data(format!(

@@ -184,8 +184,11 @@ mod tests {
             assert!((0.03..0.35).contains(&rate), "label {label}: {rate}");
         }
         let mean = |label: usize, wanted: bool| {
-            let scores: Vec<f64> =
-                windows.iter().filter(|w| w.labels[label] == wanted).map(|w| world.motifs[label].best(&w.bases)).collect();
+            let scores: Vec<f64> = windows
+                .iter()
+                .filter(|w| w.labels[label] == wanted)
+                .map(|w| world.motifs[label].best(&w.bases))
+                .collect();
             scores.iter().sum::<f64>() / scores.len() as f64
         };
         let lifted = (0..FACTORS).filter(|label| mean(*label, true) > mean(*label, false) + 0.3).count();

@@ -84,7 +84,11 @@ impl Place<'_> {
             return Ok(());
         }
         let rows = found.len() == expected.len() && found[1..] == expected[1..];
-        let setting = if rows { SPLITS[self.at].setting.to_string() } else { format!("{} and {setting}", SPLITS[self.at].setting) };
+        let setting = if rows {
+            SPLITS[self.at].setting.to_string()
+        } else {
+            format!("{} and {setting}", SPLITS[self.at].setting)
+        };
         self.fail(format!("expected shape {expected:?}, found {found:?}; set {setting} to use this file"))
     }
 
@@ -121,7 +125,10 @@ impl Place<'_> {
         let mut bytes = vec![0u8; size];
         npy.rows_f32::<Trouble>(self.scratch, &mut |row, values| {
             // what is neither 0 nor 1 is no base
-            bytes.iter_mut().zip(values).for_each(|(byte, v)| *byte = if *v == 0.0 { 0 } else { 2 - u8::from(*v == 1.0) });
+            bytes
+                .iter_mut()
+                .zip(values)
+                .for_each(|(byte, v)| *byte = if *v == 0.0 { 0 } else { 2 - u8::from(*v == 1.0) });
             take(row, &bytes)?;
             if row % BLOCK == 0 { self.pause(row) } else { Ok(()) }
         })

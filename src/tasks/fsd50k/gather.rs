@@ -156,7 +156,8 @@ impl Found<'_> {
         let mut numbered = Vec::new();
         while let Some(row) = csv.next_row()? {
             let number = row.integer(0)?;
-            let number = usize::try_from(number).map_err(|_| row.error(0, format!("expected a number from 0 on, found {number}")))?;
+            let number = usize::try_from(number)
+                .map_err(|_| row.error(0, format!("expected a number from 0 on, found {number}")))?;
             numbered.push((number, row.text(1)?.trim().to_string()));
         }
         self.lists.vocabulary(shown, numbered).map_err(|problem| Trouble(StageError::Data(problem)))
@@ -170,8 +171,8 @@ impl Found<'_> {
         if bytes.len() as u64 > LONGEST_MAP {
             return Err(wrong(format!("at most {LONGEST_MAP} bytes were expected, found more")));
         }
-        let map: BTreeMap<String, usize> =
-            serde_json::from_slice(&bytes).map_err(|e| wrong(format!("a map of label names to numbers was expected: {e}")))?;
+        let map: BTreeMap<String, usize> = serde_json::from_slice(&bytes)
+            .map_err(|e| wrong(format!("a map of label names to numbers was expected: {e}")))?;
         let numbered = map.into_iter().map(|(name, number)| (number, name)).collect();
         self.lists.vocabulary(shown, numbered).map_err(|problem| Trouble(StageError::Data(problem)))
     }
@@ -201,7 +202,8 @@ impl Found<'_> {
                 samples.extend(values.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32));
             }
             if samples.len() as u64 > most {
-                let problem = format!("{shown}: a sound of at most {LONGEST_SECONDS} s was expected, found a longer one");
+                let problem =
+                    format!("{shown}: a sound of at most {LONGEST_SECONDS} s was expected, found a longer one");
                 return Err(Trouble(StageError::Data(problem)));
             }
         }

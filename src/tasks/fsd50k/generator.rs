@@ -38,7 +38,8 @@ impl Generator for Fsd50kGenerator {
         let empty = SPLITS.iter().any(|(_, key, ..)| counts.get(key) == 0);
         let many = SPLITS.iter().any(|(_, key, ..)| counts.get(key) > 999_999);
         if empty || many || labels != LABELS || !(1..=LONGEST).contains(&length) {
-            let clips: Vec<String> = SPLITS.iter().map(|(_, key, name, _)| format!("{name} {}", counts.get(key))).collect();
+            let clips: Vec<String> =
+                SPLITS.iter().map(|(_, key, name, _)| format!("{name} {}", counts.get(key))).collect();
             return Err(StageError::Data(format!(
                 "fsd50k: embedded data have {LABELS} labels, a data.length of 1 to {LONGEST} samples and 1 to 999,999 clips in each \
                  split; found data.labels {labels}, data.length {length}, {}",

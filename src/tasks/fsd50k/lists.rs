@@ -111,7 +111,10 @@ impl Lists {
         if file == shown {
             return Ok(());
         }
-        Err(format!("{shown}: the {} clips were expected once, found them in {file} too; name the files in data.files", PARTS[part]))
+        Err(format!(
+            "{shown}: the {} clips were expected once, found them in {file} too; name the files in data.files",
+            PARTS[part]
+        ))
     }
 
     /// Takes label names with their numbers in, which must be 0, 1, ….
@@ -121,11 +124,19 @@ impl Lists {
         }
         numbered.sort();
         if let Some(at) = numbered.iter().enumerate().position(|(at, (number, _))| at != *number) {
-            return Err(format!("{shown}: label numbers 0 to {} were expected, found {}", numbered.len() - 1, numbered[at].0));
+            return Err(format!(
+                "{shown}: label numbers 0 to {} were expected, found {}",
+                numbered.len() - 1,
+                numbered[at].0
+            ));
         }
         let distinct: BTreeSet<&String> = numbered.iter().map(|(_, name)| name).collect();
         if distinct.len() != numbered.len() {
-            return Err(format!("{shown}: {} different labels were expected, found {}", numbered.len(), distinct.len()));
+            return Err(format!(
+                "{shown}: {} different labels were expected, found {}",
+                numbered.len(),
+                distinct.len()
+            ));
         }
         self.labels = numbered.into_iter().map(|(_, name)| name).collect();
         self.labels_from = shown.to_string();
@@ -176,10 +187,12 @@ impl Lists {
     /// The labels of a row as rising numbers.
     fn numbers(&self, row: &Row, numbers: &BTreeMap<&str, usize>, written: &[&str]) -> Result<Vec<usize>, String> {
         let number = |name: &str| {
-            let wrong = || format!("{}: a label of {} was expected, found `{name}`", self.origin(row), self.labels_from);
+            let wrong =
+                || format!("{}: a label of {} was expected, found `{name}`", self.origin(row), self.labels_from);
             numbers.get(name).copied().ok_or_else(wrong)
         };
-        let mut found = written[row.labels as usize].split(',').map(|name| number(name.trim())).collect::<Result<Vec<_>, _>>()?;
+        let mut found =
+            written[row.labels as usize].split(',').map(|name| number(name.trim())).collect::<Result<Vec<_>, _>>()?;
         found.sort_unstable();
         found.dedup();
         Ok(found)

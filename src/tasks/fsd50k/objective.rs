@@ -37,7 +37,8 @@ struct Noise {
 /// and, in the training part, `noise` f32 with `noise_first` u32 (`tasks/fsd50k/clips.rs`).
 pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dyn Objective + 'a>, String> {
     let shape = &samples.meta.shape;
-    let (&[bands, frames], 1, Target::MultiLabel { labels }) = (&shape.spatial[..], shape.channels, &shape.target) else {
+    let (&[bands, frames], 1, Target::MultiLabel { labels }) = (&shape.spatial[..], shape.channels, &shape.target)
+    else {
         return Err(format!("fsd50k: maps of one channel with labels were expected, found {shape:?}"));
     };
     let split = samples.split(params.split);
@@ -81,7 +82,12 @@ impl Noise {
             let (from, to) = (pair[0] as usize * bands, pair[1] as usize * bands);
             let map = values.get(from..to).filter(|map| !map.is_empty());
             let map = map.ok_or_else(|| {
-                format!("fsd50k: noise of frames {}..{} was expected, the array has {}", pair[0], pair[1], values.len() / bands)
+                format!(
+                    "fsd50k: noise of frames {}..{} was expected, the array has {}",
+                    pair[0],
+                    pair[1],
+                    values.len() / bands
+                )
             })?;
             maps.push((from, (to - from) / bands, lowest(map)));
         }
@@ -193,7 +199,8 @@ mod tests {
             assert_eq!(targets, [[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]);
         }
         assert_eq!(seen, BTreeSet::from([1, 2, 3]));
-        let again = objective.training_batch(&[1, 2], 7).unwrap().inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let again =
+            objective.training_batch(&[1, 2], 7).unwrap().inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let other = open(&samples, &params()).unwrap().training_batch(&[1, 2], 7).unwrap();
         assert_eq!(again, other.inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         let scored = objective.scored_inputs(2..4).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();

@@ -57,7 +57,9 @@ impl Preparation for Fsd50kPreparation {
                 return Err(StageError::Data(format!(
                     "fsd50k: expected a list of {} clips ({}.csv, or the publishers' {}.csv), found none in {names}; name the files in \
                      data.files",
-                    PARTS[part], ["tr", "val", "eval"][part], ["dev", "dev", "eval"][part]
+                    PARTS[part],
+                    ["tr", "val", "eval"][part],
+                    ["dev", "dev", "eval"][part]
                 )));
             };
             if clips.len() != wanted {
@@ -109,7 +111,8 @@ fn write(part: usize, clips: &[Clip], lists: &Lists, maps: &Maps, context: &mut 
     }
     let (count, labels) = (clips.len(), lists.labels.len());
     let x = [pieces as usize, 1, BANDS, FRAMES];
-    let (y, noise, firsts, noise_firsts) = ([count, labels], [frames as usize * BANDS], [count + 1], [noise_first.len()]);
+    let (y, noise, firsts, noise_firsts) =
+        ([count, labels], [frames as usize * BANDS], [count + 1], [noise_first.len()]);
     let mut promises = vec![
         Promise { name: "x", dtype: Dtype::F32, shape: &x },
         Promise { name: "y", dtype: Dtype::F32, shape: &y },
@@ -164,6 +167,8 @@ fn find<'a>(row: usize, lists: &Lists, maps: &'a Maps) -> Result<&'a Sound, Stag
 
 fn number(count: u64, what: &str, part: &str) -> Result<u32, StageError> {
     u32::try_from(count).map_err(|_| {
-        StageError::Data(format!("fsd50k: fewer than 2³² {what} were expected in the {part} part, found {count}; use fewer sounds"))
+        StageError::Data(format!(
+            "fsd50k: fewer than 2³² {what} were expected in the {part} part, found {count}; use fewer sounds"
+        ))
     })
 }

@@ -178,7 +178,8 @@ impl Maps {
     pub fn find(&self, path: &str) -> Result<&Sound, Missing> {
         let path = path.replace('\\', "/");
         let candidates = self.clips.get(base_name(&path)).map_or(&[][..], Vec::as_slice);
-        let agreement = |sound: &Sound| sound.path.rsplit('/').zip(path.rsplit('/')).take_while(|(a, b)| a == b).count();
+        let agreement =
+            |sound: &Sound| sound.path.rsplit('/').zip(path.rsplit('/')).take_while(|(a, b)| a == b).count();
         let best = candidates.iter().map(agreement).max().unwrap_or(0);
         let mut found = candidates.iter().filter(|sound| agreement(sound) == best);
         match (found.next(), found.next()) {
@@ -249,7 +250,9 @@ mod tests {
     fn what_is_no_sound_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let mut sounds = Sounds::new(folder.path(), false).unwrap();
-        for (rate, samples, word) in [(22_050, vec![], "found none"), (0, vec![0.0], "0 Hz"), (22_050, vec![f32::NAN], "finite")] {
+        for (rate, samples, word) in
+            [(22_050, vec![], "found none"), (0, vec![0.0], "0 Hz"), (22_050, vec![f32::NAN], "finite")]
+        {
             let message = sounds.push("bad.wav", false, rate, samples).unwrap_err().to_string();
             assert!(message.contains("bad.wav") && message.contains(word), "{message}");
         }
