@@ -91,14 +91,14 @@ fn resampling() -> Work {
 
 /// As many clips and labels as the test split of FSD50K has (task specification §6.2).
 fn ranking() -> Work {
-    const ROWS: usize = 10_231;
+    const CLIPS: usize = 10_231;
     const LABELS: usize = 200;
-    let scores: Vec<f32> = draw(8, ROWS * LABELS).into_iter().map(|d| d as f32).collect();
+    let scores: Vec<f32> = draw(8, CLIPS * LABELS).into_iter().map(|d| d as f32).collect();
     let truth: Vec<bool> =
-        draw(9, ROWS * LABELS).into_iter().zip(&scores).map(|(d, s)| d < -0.45 + 0.1 * f64::from(*s)).collect();
+        draw(9, CLIPS * LABELS).into_iter().zip(&scores).map(|(d, s)| d < -0.45 + 0.1 * f64::from(*s)).collect();
     let arrays = Arrays::new();
-    arrays.f32("scores", &[ROWS, LABELS], &scores);
-    arrays.u8("truth", &[ROWS, LABELS], &truth.iter().map(|t| u8::from(*t)).collect::<Vec<_>>());
+    arrays.f32("scores", &[CLIPS, LABELS], &scores);
+    arrays.u8("truth", &[CLIPS, LABELS], &truth.iter().map(|t| u8::from(*t)).collect::<Vec<_>>());
     let mut tally = LabelScores::new(LABELS);
     for (scores, truth) in scores.chunks(LABELS).zip(truth.chunks(LABELS)) {
         tally.add(scores, truth);
