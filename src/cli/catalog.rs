@@ -60,6 +60,8 @@ const TASK_FORMS: &[(&str, u8, Form)] = &[
     ("spherical", 2, Form::Point),
     ("ecg", 1, Form::Point),
     ("ninapro", 2, Form::Point),
+    ("deepsea", 1, Form::MultiLabel),
+    ("fsd50k", 2, Form::MultiLabel),
 ];
 
 fn methods() -> Vec<MethodWord> {
@@ -90,6 +92,8 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
         ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
         ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
+        ("manifests/tasks/deepsea.toml", include_str!("../../manifests/tasks/deepsea.toml")),
+        ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

@@ -38,3 +38,4 @@ pub mod synthetic;
 pub mod wav;
 pub mod wfdb;
 pub mod zip;
+pub mod zip_writer;

@@ -3,6 +3,8 @@ pub mod cifar100;
 pub mod contract;
 pub mod darcy;
 pub mod ecg;
+pub mod deepsea;
+pub mod fsd50k;
 pub mod measures;
 pub mod ninapro;
 pub mod pictures;
@@ -66,5 +68,23 @@ pub const TASKS: &[TaskEntry] = &[
         objective: ninapro::objective::open,
         metric: ninapro::metric::open,
         reads: &["fidelity.point_shuffle"],
+    },
+    TaskEntry {
+        name: "deepsea",
+        source: &deepsea::source::DeepseaSource,
+        generator: &deepsea::generator::DeepseaGenerator,
+        preparation: &deepsea::preparation::DeepseaPreparation,
+        objective: deepsea::objective::open,
+        metric: deepsea::metric::open,
+        reads: &["fidelity.wrn_series_network"],
+    },
+    TaskEntry {
+        name: "fsd50k",
+        source: &fsd50k::source::Fsd50kSource,
+        generator: &fsd50k::generator::Fsd50kGenerator,
+        preparation: &fsd50k::preparation::Fsd50kPreparation,
+        objective: fsd50k::objective::open,
+        metric: fsd50k::metric::open,
+        reads: &[],
     },
 ];

@@ -1,2 +1,3 @@
 //! Scores that several tasks share.
+pub mod mean_auroc;
 pub mod top1;
