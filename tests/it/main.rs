@@ -9,6 +9,7 @@ mod edit;
 mod fetch;
 mod licences;
 mod manifest;
+mod metrics;
 mod networks;
 mod official;
 mod ops;
