@@ -2,11 +2,16 @@
 pub mod archive;
 pub mod checksum;
 pub mod cifar_binary;
+pub mod columns;
 pub mod counts;
 pub mod download;
+pub mod dtype;
 pub mod lock;
 pub mod mat5;
 pub mod mat5_writer;
+pub mod npy;
+pub mod npy_header;
+pub mod npy_writer;
 pub mod part;
 pub mod pickle;
 pub mod pickle_machine;

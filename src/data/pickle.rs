@@ -4,8 +4,9 @@
 //! The result is a graph of objects referring to each other by id, as a pickle may share or repeat objects at will:
 //! whoever walks it decides how deep. Memory is bounded by the file: long byte strings go to a scratch file.
 
+use crate::data::dtype::Dtype;
 use crate::data::pickle_machine::Machine;
-use crate::data::pickle_object::{Dtype, Id, Object};
+use crate::data::pickle_object::{Id, Object};
 use crate::data::spill::Spill;
 use std::io::Read;
 use std::path::Path;

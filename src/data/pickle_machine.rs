@@ -1,7 +1,8 @@
 //! Carries out the opcodes of a pickle that build plain data; nothing is executed, every other name or opcode is an error
 //! (task specification §2.2). Memory is bounded by the file: each opcode makes at most one object.
 
-use crate::data::pickle_object::{Callable, Dtype, Id, Object};
+use crate::data::dtype::Dtype;
+use crate::data::pickle_object::{Callable, Id, Object};
 use crate::data::spill::{Spill, SpillWriter};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -426,17 +427,12 @@ fn callable(module: &str, name: &str) -> Step<Callable> {
 }
 
 fn dtype(code: &str) -> Step<Dtype> {
-    let bad = || format!("`{code}` is no array type");
-    let mut chars = code.chars();
-    let kind = chars.next().ok_or_else(bad)?;
-    if !"biufOSUVc".contains(kind) {
-        return Err(bad());
-    }
-    let number: usize = chars.as_str().parse().map_err(|_| bad())?;
-    if number > 1 << 20 {
-        return Err(bad());
-    }
-    // numpy counts characters in `U`, of 4 bytes each.
-    let width = if kind == 'U' { 4 * number } else { number };
-    Ok(Dtype { kind, width, big_endian: false })
+    // Codes of this kind carry no byte order, which numpy writes into the state; a `>f4` all the same is honoured.
+    let (big_endian, bare) = match code.as_bytes().first() {
+        Some(b'>') => (true, &code[1..]),
+        Some(b'<' | b'=' | b'|') => (false, &code[1..]),
+        _ => (false, code),
+    };
+    let dtype = Dtype::parse(bare).ok_or_else(|| format!("`{code}` is no array type"))?;
+    Ok(Dtype { big_endian, ..dtype })
 }

@@ -1,19 +1,10 @@
 //! The objects that a pickle may hold: plain values and numpy arrays, referring to each other by id. Knows no file format.
 
+use crate::data::dtype::Dtype;
 use crate::data::spill::Spill;
 
 /// Number of an object in its pickle.
 pub type Id = usize;
-
-/// Type of array elements, by numpy's kind letter and width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dtype {
-    /// `b` bool, `i` signed, `u` unsigned, `f` float, `O` object, `S`/`U`/`V` others.
-    pub kind: char,
-    /// Bytes per element.
-    pub width: usize,
-    pub big_endian: bool,
-}
 
 /// One object of the pickle.
 #[derive(Debug)]
@@ -45,6 +36,28 @@ pub enum Object {
     Callable(Callable),
     /// An array whose state has not come.
     EmptyArray,
+}
+
+impl Object {
+    /// What it is, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Object::None => "None",
+            Object::Bool(_) => "a truth value",
+            Object::Int(_) => "an integer",
+            Object::Float(_) => "a float",
+            Object::Bytes(_) => "a byte string",
+            Object::Text(_) => "a text",
+            Object::Tuple(_) => "a tuple",
+            Object::List(_) => "a list",
+            Object::Dict(_) => "a dict",
+            Object::Dtype(_) => "an array type",
+            Object::Array { .. } => "a numpy array",
+            Object::Scalar { .. } => "a numpy number",
+            Object::Callable(_) => "a callable",
+            Object::EmptyArray => "an array without contents",
+        }
+    }
 }
 
 /// The only names a pickle may hold.
