@@ -79,6 +79,45 @@ impl Pickle {
         }
     }
 
+    /// A float, an integer, or a numpy number.
+    pub fn float(&self, id: Id) -> Option<f64> {
+        match self.get(id) {
+            Object::Float(value) => Some(*value),
+            Object::Scalar { dtype, data } if dtype.is_number() => {
+                let Object::Bytes(bytes) = self.get(*data) else { return None };
+                let mut value = [0.0];
+                dtype.f64s(bytes.in_memory()?, &mut value);
+                Some(value[0])
+            }
+            _ => self.integer(id).map(|value| value as f64),
+        }
+    }
+
+    /// The objects of a list, a tuple or an array of objects (in C order).
+    pub fn elements(&self, id: Id) -> Option<&[Id]> {
+        match self.get(id) {
+            Object::List(items) | Object::Tuple(items) => Some(items),
+            Object::Array { dtype, data, .. } if dtype.kind == 'O' => self.elements(*data),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list, tuple or array of objects, or of an array of texts (`U`) or UTF-8 byte strings (`S`) with one axis.
+    pub fn texts(&self, id: Id) -> Option<Vec<String>> {
+        match self.get(id) {
+            Object::Array { dtype, shape, data, .. } if matches!(dtype.kind, 'U' | 'S') && shape.len() == 1 => {
+                let Object::Bytes(bytes) = self.get(*data) else { return None };
+                if dtype.width == 0 {
+                    return None;
+                }
+                let mut all = Vec::new();
+                bytes.open().ok()?.read_to_end(&mut all).ok()?;
+                all.chunks_exact(dtype.width).map(|bytes| dtype.text(bytes)).collect()
+            }
+            _ => self.elements(id)?.iter().map(|item| self.text(*item).map(str::to_string)).collect(),
+        }
+    }
+
     /// The integers of a list, tuple or one-dimensional integer array.
     pub fn integers(&self, id: Id) -> Option<Vec<i64>> {
         match self.get(id) {
@@ -95,20 +134,12 @@ impl Pickle {
 }
 
 fn integers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<i64>> {
-    if !matches!(dtype.kind, 'i' | 'u' | 'b') || !(1..=8).contains(&dtype.width) {
+    if !matches!(dtype.kind, 'i' | 'u' | 'b') || !dtype.is_number() {
         return None;
     }
-    let one = |bytes: &[u8]| {
-        let mut word = [0u8; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        if dtype.big_endian {
-            word[..bytes.len()].reverse();
-        }
-        let shift = 64 - 8 * bytes.len() as u32;
-        let value = u64::from_le_bytes(word);
-        if dtype.kind == 'i' { Some(((value << shift) as i64) >> shift) } else { i64::try_from(value).ok() }
-    };
-    bytes.chunks_exact(dtype.width).map(one).collect()
+    let mut values = vec![0; bytes.len() / dtype.width];
+    dtype.i64s(bytes, &mut values).ok()?;
+    Some(values)
 }
 
 #[cfg(test)]
@@ -172,6 +203,21 @@ mod tests {
     }
 
     #[test]
+    fn opcodes_of_protocol_0() {
+        // (1, -2L, 2.5, 'a\n', u'é€', [x, x], 7) with a list that was dropped and an item that was doubled
+        let pickle = read(
+            b"(I1\nL-2L\nF2.5\nS'a\\n'\np0\nV\xe9\\u20ac\np1\n(lp2\ng0\nag0\na(lI3\n002\x8b\x01\0\0\0\x07(I9\n1t.",
+        )
+        .unwrap();
+        let Object::Tuple(items) = pickle.get(pickle.root()) else { panic!() };
+        assert_eq!((pickle.integer(items[0]), pickle.integer(items[1])), (Some(1), Some(-2)));
+        assert_eq!((pickle.float(items[2]), pickle.float(items[1])), (Some(2.5), Some(-2.0)));
+        assert_eq!((pickle.text(items[3]), pickle.text(items[4])), (Some("a\n"), Some("é€")));
+        assert_eq!(pickle.texts(items[5]).unwrap(), ["a\n", "a\n"]);
+        assert_eq!((items[6], pickle.integer(items[7]), items.len()), (items[5], Some(7), 8));
+    }
+
+    #[test]
     fn a_numpy_scalar_is_an_integer() {
         let mut bytes = b"\x80\x02cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\x02i8K\x00K\x01\x87R".to_vec();
         bytes.extend(
@@ -198,7 +244,9 @@ mod tests {
         refused(b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc.", "a text of");
         refused(b"\x80\x02", "cut");
         refused(b".", "stack");
-        refused(b"(0.", "opcode");
+        refused(b"(0.", "stack");
+        refused(b"\x80\x05\x97.", "outside the pickle");
+        refused(b"\x80\x04\x8f.", "a set");
         refused(b"t.", "mark");
         refused(b"h\x05.", "memo 5");
     }

@@ -1,17 +1,16 @@
 //! Carries out the opcodes of a pickle that build plain data; nothing is executed, every other name or opcode is an error
 //! (task specification §2.2). Memory is bounded by the file: each opcode makes at most one object.
 
-use crate::data::dtype::Dtype;
-use crate::data::pickle_object::{Callable, Id, Object};
-use crate::data::spill::{Spill, SpillWriter};
+use crate::data::pickle_calls::{build, call, callable};
+use crate::data::pickle_object::{Id, Object};
+use crate::data::pickle_text::{read_escaped, read_quoted};
+use crate::data::spill::SpillWriter;
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// A longer text is damage. Bytes written at protocol 2 come as text, so a text may be as long as an array (CIFAR: 307 MB).
 const LONGEST_TEXT: u64 = 1 << 30;
-/// Arrays have at most this many axes in numpy 1.x.
-const MOST_AXES: usize = 32;
 
 type Step<T> = Result<T, String>;
 
@@ -67,15 +66,20 @@ impl<'a> Machine<'a> {
                     let value = self.unsigned(4)? as u32 as i32;
                     self.push(Object::Int(i64::from(value)));
                 }
-                0x8a => self.long()?,
+                0x8a => self.long(1)?,
+                0x8b => self.long(4)?,
                 b'I' => self.int_line()?,
+                b'L' => self.long_line()?,
+                b'F' => self.float_line()?,
+                b'S' => self.string_line()?,
+                b'V' => self.unicode_line()?,
                 b'G' => {
                     let bits = self.unsigned(8)?.swap_bytes(); // BINFLOAT is big-endian
                     self.push(Object::Float(f64::from_bits(bits)));
                 }
                 b'U' | b'C' => self.bytes(1)?, // SHORT_BINSTRING, SHORT_BINBYTES
                 b'T' | b'B' => self.bytes(4)?, // BINSTRING, BINBYTES
-                0x8e => self.bytes(8)?,        // BINBYTES8
+                0x8e | 0x96 => self.bytes(8)?, // BINBYTES8, BYTEARRAY8
                 0x8c => self.unicode(1)?,      // SHORT_BINUNICODE
                 b'X' => self.unicode(4)?,      // BINUNICODE
                 0x8d => self.unicode(8)?,      // BINUNICODE8
@@ -121,8 +125,24 @@ impl<'a> Machine<'a> {
                     let slot = self.memo.len() as u32;
                     self.remember(slot)?;
                 }
+                b'p' => {
+                    let slot = self.memo_line()?;
+                    self.remember(slot)?;
+                }
                 b'h' => self.recall(1)?,
                 b'j' => self.recall(4)?,
+                b'g' => {
+                    let slot = self.memo_line()?;
+                    self.recall_slot(slot)?;
+                }
+                b'0' => self.drop_top()?,
+                b'1' => {
+                    self.pop_mark()?;
+                }
+                b'2' => {
+                    let top = self.top()?;
+                    self.stack.push(top);
+                }
                 b'c' => {
                     let (module, name) = (self.line()?, self.line()?);
                     let callable = callable(&module, &name)?;
@@ -139,6 +159,12 @@ impl<'a> Machine<'a> {
                 }
                 b'R' => self.reduce()?,
                 b'b' => self.build()?,
+                0x97 | 0x98 => {
+                    return Err(
+                        "array data in a buffer outside the pickle; write it again without buffer_callback".into()
+                    );
+                }
+                0x8f..=0x91 => return Err("a set: only lists, tuples, dicts, plain values and arrays are read".into()),
                 other => {
                     return Err(format!("opcode {other:#04x} is not among those that plain data and arrays need"));
                 }
@@ -174,6 +200,14 @@ impl<'a> Machine<'a> {
             return Err("the stack is empty".into());
         }
         Ok(self.stack.split_off(self.stack.len() - count))
+    }
+
+    /// Removes the last object, or the last mark where nothing lies above it.
+    fn drop_top(&mut self) -> Step<()> {
+        if self.stack.len() == self.floor() && self.marks.pop().is_some() {
+            return Ok(());
+        }
+        self.pop().map(drop)
     }
 
     fn pop_mark(&mut self) -> Step<Vec<Id>> {
@@ -215,6 +249,10 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, width: usize) -> Step<()> {
         let slot = self.unsigned(width)? as u32;
+        self.recall_slot(slot)
+    }
+
+    fn recall_slot(&mut self, slot: u32) -> Step<()> {
         let id = self.memo.get(&slot).ok_or_else(|| format!("memo {slot} was never set"))?;
         self.stack.push(*id);
         Ok(())
@@ -225,37 +263,7 @@ impl<'a> Machine<'a> {
         let Object::Callable(callable) = self.objects[parts[0]] else {
             return Err("a call of what is no known callable".into());
         };
-        let Object::Tuple(arguments) = &self.objects[parts[1]] else {
-            return Err("a call without an argument tuple".into());
-        };
-        let object = match (callable, arguments.as_slice()) {
-            (Callable::Reconstruct, [class, _, _])
-                if matches!(self.objects[*class], Object::Callable(Callable::NdArray)) =>
-            {
-                Object::EmptyArray
-            }
-            (Callable::Dtype, [code, ..]) => Object::Dtype(dtype(&self.short_text(*code)?)?),
-            (Callable::Scalar, [dtype, data]) => match (&self.objects[*dtype], &self.objects[*data]) {
-                (Object::Dtype(dtype), Object::Bytes(_)) => Object::Scalar { dtype: *dtype, data: *data },
-                _ => return Err("a numpy scalar without type or bytes".into()),
-            },
-            // How Python 3 writes bytes at protocol 2 and below: text whose characters are the bytes.
-            (Callable::Encode, [text, encoding])
-                if matches!(self.short_text(*encoding)?.as_str(), "latin1" | "latin-1") =>
-            {
-                let Object::Text(text) = &self.objects[*text] else {
-                    return Err("bytes written as an encode call without text".into());
-                };
-                let mut bytes = SpillWriter::new(self.scratch);
-                for char in text.chars() {
-                    let byte = u8::try_from(u32::from(char)).map_err(|_| "a latin-1 text with other characters")?;
-                    bytes.write_all(&[byte]).map_err(|e| e.to_string())?;
-                }
-                Object::Bytes(bytes.finish().map_err(|e| e.to_string())?)
-            }
-            (Callable::Encode, []) => Object::Bytes(Spill::Memory(vec![])),
-            _ => return Err(format!("a call of {callable:?} with other arguments than numpy writes")),
-        };
+        let object = call(&self.objects, callable, parts[1], self.scratch)?;
         self.push(object);
         Ok(())
     }
@@ -263,63 +271,8 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Step<()> {
         let state = self.pop()?;
         let target = self.top()?;
-        let Object::Tuple(state) = &self.objects[state] else {
-            return Err("a state that is no tuple".into());
-        };
-        let built = match (&self.objects[target], state.as_slice()) {
-            (Object::EmptyArray, [_, shape, dtype, fortran, data]) => self.array(*shape, *dtype, *fortran, *data)?,
-            (Object::Dtype(dtype), [_, order, ..]) => {
-                let big_endian = match self.short_text(*order)?.as_str() {
-                    ">" => true,
-                    "<" | "|" | "=" => false,
-                    other => return Err(format!("byte order `{other}`")),
-                };
-                Object::Dtype(Dtype { big_endian, ..*dtype })
-            }
-            _ => return Err("a state for what has none".into()),
-        };
-        self.objects[target] = built;
+        self.objects[target] = build(&self.objects, target, state)?;
         Ok(())
-    }
-
-    fn array(&self, shape: Id, dtype: Id, fortran: Id, data: Id) -> Step<Object> {
-        let Object::Dtype(dtype) = self.objects[dtype] else { return Err("an array without a type".into()) };
-        let Object::Tuple(axes) = &self.objects[shape] else { return Err("an array without a shape".into()) };
-        if axes.len() > MOST_AXES {
-            return Err(format!("an array of {} axes", axes.len()));
-        }
-        let mut sizes = Vec::new();
-        for axis in axes {
-            match self.objects[*axis] {
-                Object::Int(size) if size >= 0 => sizes.push(size as usize),
-                _ => return Err("an array shape that holds no sizes".into()),
-            }
-        }
-        let fortran = matches!(self.objects[fortran], Object::Bool(true) | Object::Int(1));
-        let elements = sizes.iter().try_fold(1u64, |n, size| n.checked_mul(*size as u64));
-        let (found, expected) = match &self.objects[data] {
-            Object::Bytes(bytes) if dtype.kind != 'O' => {
-                (bytes.len(), elements.and_then(|n| n.checked_mul(dtype.width as u64)))
-            }
-            Object::List(items) if dtype.kind == 'O' => (items.len() as u64, elements),
-            _ => return Err("an array without data".into()),
-        };
-        if expected != Some(found) {
-            return Err(format!("an array of shape {sizes:?} and {}-byte elements with {found} bytes", dtype.width));
-        }
-        Ok(Object::Array { dtype, shape: sizes, fortran, data })
-    }
-
-    /// A short text or byte string.
-    fn short_text(&self, id: Id) -> Step<String> {
-        match &self.objects[id] {
-            Object::Text(text) => Ok(text.clone()),
-            Object::Bytes(bytes) => {
-                let bytes = bytes.in_memory().ok_or("a name is too long")?;
-                String::from_utf8(bytes.to_vec()).map_err(|_| "a name that is not text".into())
-            }
-            _ => Err("a name was expected".into()),
-        }
     }
 
     fn byte(&mut self) -> Step<u8> {
@@ -340,13 +293,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn long(&mut self) -> Step<()> {
-        let len = self.byte()?;
+    fn long(&mut self, width: usize) -> Step<()> {
+        let len = self.unsigned(width)?;
         if len > 8 {
             return Err(format!("an integer of {len} bytes (8 at most)"));
         }
-        let value = self.unsigned(usize::from(len))?;
-        let shift = 64 - 8 * u32::from(len);
+        let value = self.unsigned(len as usize)?;
+        let shift = 64 - 8 * len as u32;
         let value = if len == 0 { 0 } else { ((value << shift) as i64) >> shift };
         self.push(Object::Int(value));
         Ok(())
@@ -357,9 +310,41 @@ impl<'a> Machine<'a> {
         let object = match line.as_str() {
             "00" => Object::Bool(false),
             "01" => Object::Bool(true),
-            other => Object::Int(other.parse().map_err(|_| format!("`{other}` is no integer of 64 bits"))?),
+            other => Object::Int(decimal(other)?),
         };
         self.push(object);
+        Ok(())
+    }
+
+    fn long_line(&mut self) -> Step<()> {
+        let line = self.line()?;
+        self.push(Object::Int(decimal(line.strip_suffix('L').unwrap_or(&line))?));
+        Ok(())
+    }
+
+    fn float_line(&mut self) -> Step<()> {
+        let line = self.line()?;
+        self.push(Object::Float(line.parse().map_err(|_| format!("`{line}` is no number"))?));
+        Ok(())
+    }
+
+    fn memo_line(&mut self) -> Step<u32> {
+        let line = self.line()?;
+        line.parse().map_err(|_| format!("`{line}` is no place of the memo"))
+    }
+
+    /// A byte string as Python 2 prints it; its length is known at its end only.
+    fn string_line(&mut self) -> Step<()> {
+        let mut spill = SpillWriter::new(self.scratch);
+        let quote = self.byte()?;
+        read_quoted(quote, &mut || self.byte(), &mut spill)?;
+        self.push(Object::Bytes(spill.finish().map_err(|e| e.to_string())?));
+        Ok(())
+    }
+
+    fn unicode_line(&mut self) -> Step<()> {
+        let text = read_escaped(&mut || self.byte(), LONGEST_TEXT)?;
+        self.push(Object::Text(text));
         Ok(())
     }
 
@@ -407,32 +392,10 @@ impl<'a> Machine<'a> {
     }
 }
 
+fn decimal(text: &str) -> Step<i64> {
+    text.parse().map_err(|_| format!("`{text}` is no integer of 64 bits"))
+}
+
 fn cut(error: &io::Error) -> String {
     format!("the pickle is cut or unreadable: {error}")
-}
-
-fn callable(module: &str, name: &str) -> Step<Callable> {
-    Ok(match (module, name) {
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Callable::Reconstruct,
-        ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Callable::Scalar,
-        ("numpy", "ndarray") => Callable::NdArray,
-        ("numpy", "dtype") => Callable::Dtype,
-        ("_codecs", "encode") => Callable::Encode,
-        _ => {
-            return Err(format!(
-                "`{module}.{name}` is not allowed: only numpy arrays and plain values are read, nothing is executed"
-            ));
-        }
-    })
-}
-
-fn dtype(code: &str) -> Step<Dtype> {
-    // Codes of this kind carry no byte order, which numpy writes into the state; a `>f4` all the same is honoured.
-    let (big_endian, bare) = match code.as_bytes().first() {
-        Some(b'>') => (true, &code[1..]),
-        Some(b'<' | b'=' | b'|') => (false, &code[1..]),
-        _ => (false, code),
-    };
-    let dtype = Dtype::parse(bare).ok_or_else(|| format!("`{code}` is no array type"))?;
-    Ok(Dtype { big_endian, ..dtype })
 }

@@ -20,7 +20,7 @@ pub enum Object {
     /// Keys and values, in file order.
     Dict(Vec<(Id, Id)>),
     Dtype(Dtype),
-    /// `data` is a `Bytes` object, or a `List` where the elements are objects.
+    /// `data` is a `Bytes` object, or a `List` in C order where the elements are objects.
     Array {
         dtype: Dtype,
         shape: Vec<usize>,
@@ -66,6 +66,8 @@ pub enum Callable {
     Reconstruct,
     Scalar,
     NdArray,
+    FromBuffer,
     Dtype,
     Encode,
+    Bytes,
 }

@@ -2,6 +2,7 @@
 mod cholesky;
 mod cifar;
 mod closures;
+mod containers;
 mod damage;
 mod darcy;
 mod data_context;
