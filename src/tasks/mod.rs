@@ -1,8 +1,10 @@
 //! The table of tasks. Nobody but the catalog and tests reads it.
 pub mod cifar100;
 pub mod contract;
+pub mod cosmic;
 pub mod darcy;
 pub mod measures;
+pub mod psicov;
 pub mod rows;
 
 use crate::tasks::contract::entry::TaskEntry;
@@ -25,5 +27,23 @@ pub const TASKS: &[TaskEntry] = &[
         objective: darcy::objective::open,
         metric: darcy::metric::open,
         reads: &["fidelity.darcy_batch_means"],
+    },
+    TaskEntry {
+        name: "cosmic",
+        source: &cosmic::source::CosmicSource,
+        generator: &cosmic::generator::CosmicGenerator,
+        preparation: &cosmic::preparation::CosmicPreparation,
+        objective: cosmic::objective::open,
+        metric: cosmic::metric::open,
+        reads: &["fidelity.cosmic_fixed_jitter"],
+    },
+    TaskEntry {
+        name: "psicov",
+        source: &psicov::source::PsicovSource,
+        generator: &psicov::generator::PsicovGenerator,
+        preparation: &psicov::preparation::PsicovPreparation,
+        objective: psicov::objective::open,
+        metric: psicov::metric::open,
+        reads: &["fidelity.psicov_shuffled_lengths"],
     },
 ];
