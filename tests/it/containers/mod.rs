@@ -1,4 +1,5 @@
 //! Containers of raw data: files that other programs wrote, and the real files of the data folder.
+mod archives;
 mod numpy;
 
 use std::path::Path;
