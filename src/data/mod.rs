@@ -25,3 +25,4 @@ pub mod pickle_writer;
 pub mod spill;
 pub mod synthetic;
 pub mod zip;
+pub mod zip_writer;

@@ -151,11 +151,12 @@ mod tests {
         assert!(total > 180.0, "{total}");
     }
 
-    /// Task specification §13.9: ray fraction 1.3 %, ignore 0.13 % of the centre crops of 24 stamps.
+    /// Task specification §13.9: ray fraction 1.3 %, ignore 0.13 % of the centre crops of 24 stamps; bad columns make the
+    /// second one uncertain.
     #[test]
     fn shares_of_hit_and_ignored_pixels_are_as_measured() {
         let (mut hit, mut ignored) = (0f64, 0f64);
-        for index in 0..24 {
+        for index in 0..60 {
             let level = sky("train", index as usize % 5, None);
             assert!((20.0..110.0).contains(&level));
             let stamp = draw(256, level, "train", index, None);
@@ -165,9 +166,9 @@ mod tests {
                 ignored += f64::from(stamp.ignore[at]);
             }
         }
-        let pixels = 24.0 * 128.0 * 128.0;
+        let pixels = 60.0 * 128.0 * 128.0;
         assert!((0.009..0.018).contains(&(hit / pixels)), "{}", hit / pixels);
-        assert!((0.0003..0.006).contains(&(ignored / pixels)), "{}", ignored / pixels);
+        assert!((0.0004..0.004).contains(&(ignored / pixels)), "{}", ignored / pixels);
     }
 
     #[test]
