@@ -1,13 +1,19 @@
 //! Containers of raw data, their transport and the generators' random numbers.
 pub mod archive;
+pub mod bed;
 pub mod checksum;
 pub mod cifar_binary;
 pub mod columns;
 pub mod counts;
+pub mod csv_table;
 pub mod download;
 pub mod dtype;
+pub mod fasta;
+pub mod fits;
+pub mod lines;
 pub mod lock;
 pub mod lookahead;
+pub mod mat4;
 pub mod mat5;
 pub mod mat5_writer;
 pub mod member_path;
@@ -24,5 +30,7 @@ pub mod pickle_text;
 pub mod pickle_writer;
 pub mod spill;
 pub mod synthetic;
+pub mod wav;
+pub mod wfdb;
 pub mod zip;
 pub mod zip_writer;
