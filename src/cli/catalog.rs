@@ -53,7 +53,12 @@ fn tasks() -> Vec<TaskWord> {
 }
 
 /// Dimension and form of each task in the table (tasks.md §1).
-const TASK_FORMS: &[(&str, u8, Form)] = &[("cifar100", 2, Form::Point), ("darcy", 2, Form::Dense)];
+const TASK_FORMS: &[(&str, u8, Form)] = &[
+    ("cifar100", 2, Form::Point),
+    ("cosmic", 2, Form::Dense),
+    ("darcy", 2, Form::Dense),
+    ("psicov", 2, Form::Dense),
+];
 
 fn methods() -> Vec<MethodWord> {
     vec![MethodWord {
@@ -78,7 +83,9 @@ fn switches() -> Vec<Switch> {
 fn definitions() -> Vec<Definition> {
     let files = [
         ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
+        ("manifests/tasks/cosmic.toml", include_str!("../../manifests/tasks/cosmic.toml")),
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
+        ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

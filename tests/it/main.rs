@@ -2,6 +2,7 @@
 mod cholesky;
 mod cifar;
 mod closures;
+mod cosmic;
 mod containers;
 mod damage;
 mod darcy;
@@ -16,6 +17,7 @@ mod official;
 mod ops;
 mod paper_tables;
 mod progress;
+mod psicov;
 mod report;
 mod rerun;
 mod resume;

@@ -52,6 +52,8 @@ pub struct Place {
     pub exposure: u64,
     pub stamp: u64,
     pub name: String,
+    /// Of an image that is cut into stamps.
+    pub tile: u64,
 }
 
 /// Reads `<filter>/<proposal>/<visit>/<exposure>_<stamp>.npy` from the end of a path: its place, or `None` where it belongs
@@ -64,11 +66,11 @@ pub fn place(path: &str) -> Option<Place> {
     let (visit, proposal, filter) = (parts.next(), parts.next().and_then(|p| p.parse().ok()), parts.next());
     let (exposure, stamp) = numbers.unwrap_or((0, 0));
     let (Some(visit), Some(proposal), Some(filter), true) = (visit, proposal, filter, numbers.is_some()) else {
-        return Some(Place { tree: None, folder: folder.into(), exposure, stamp, name: name.into() });
+        return Some(Place { tree: None, folder: folder.into(), exposure, stamp, name: name.into(), tile: 0 });
     };
     let wanted = filter.eq_ignore_ascii_case(FILTER) && GALAXIES.contains(&(proposal, visit));
     let tree = Some((proposal, visit.to_string()));
-    wanted.then(|| Place { tree, folder: folder.into(), exposure, stamp, name: name.into() })
+    wanted.then(|| Place { tree, folder: folder.into(), exposure, stamp, name: name.into(), tile: 0 })
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct Stamps {
     skies: BTreeMap<String, Vec<f64>>,
 }
 
-/// Three planes of a stamp, row by row.
+/// Three planes of an image, row by row.
 pub struct Planes<'a> {
     pub image: &'a [f32],
     pub mask: &'a [u8],
@@ -65,68 +65,77 @@ impl Stamps {
         (self.side / 2).pow(2)
     }
 
-    /// Keeps the middle of a stamp: rows and columns 64 to 191 of 256 (task specification §9.2, step 2).
+    /// Keeps the middle of each whole stamp of an image, row by row from the first pixel on: of 256×256 pixels rows and columns
+    /// 64 to 191 (task specification §9.2, step 2). The image is at least one stamp wide and high.
     pub fn push(
         &mut self,
-        place: Place,
+        place: &Place,
         shown: &str,
+        width: usize,
         planes: &Planes<'_>,
         sky: Option<f32>,
     ) -> Result<(), StageError> {
-        let (side, start) = (self.side, self.side / 4);
-        let rows = || (start..start + side / 2).map(|y| y * side + start..y * side + start + side / 2);
-        for row in rows() {
-            let image = &planes.image[row.clone()];
-            if let Some(bad) = image.iter().position(|value| !value.is_finite()) {
-                let (y, x) = (row.start / side, row.start % side + bad);
-                return Err(data(format!(
-                    "{shown}: image, row {y}, column {x}: expected a finite number, found {}",
-                    image[bad]
-                )));
-            }
-            self.file.write_all(&image.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
-        }
-        for plane in [planes.mask, planes.ignore] {
+        let (side, columns) = (self.side, width / self.side);
+        let tiles = planes.image.len() / width / side * columns;
+        for tile in 0..tiles {
+            let (top, left) = (tile / columns * side + side / 4, tile % columns * side + side / 4);
+            let rows = || (top..top + side / 2).map(|y| y * width + left..y * width + left + side / 2);
             for row in rows() {
-                self.file.write_all(&plane[row])?;
+                let image = &planes.image[row.clone()];
+                if let Some(bad) = image.iter().position(|value| !value.is_finite()) {
+                    let (y, x, value) = (row.start / width, row.start % width + bad, image[bad]);
+                    return Err(data(format!(
+                        "{shown}: image, row {y}, column {x}: expected a finite number, found {value}"
+                    )));
+                }
+                self.file.write_all(&image.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
             }
+            for plane in [planes.mask, planes.ignore] {
+                for row in rows() {
+                    self.file.write_all(&plane[row])?;
+                }
+            }
+            let record = self.kept.len() as u64;
+            let place = Place { tile: tile as u64, ..place.clone() };
+            self.kept.push(Kept { place, shown: shown.to_string(), sky, record });
         }
-        let record = self.kept.len() as u64;
-        self.kept.push(Kept { place, shown: shown.to_string(), sky, record });
         Ok(())
     }
 
-    /// A stamp (3, side, side), or (2, side, side) where nothing is ignored.
+    /// A stamp (3, side, side), or (2, side, side) where nothing is ignored. A larger image is cut into stamps.
     pub fn stamp(&mut self, place: Place, shown: &str, reader: &mut dyn Read) -> Result<(), StageError> {
         let damaged = |e: NpyError| data(e.to_string());
         let mut npy = Npy::open(shown, reader).map_err(damaged)?;
         let (side, shape) = (self.side, npy.header().shape.clone());
-        if !matches!(shape[..], [2 | 3, height, width] if height == side && width == side) {
+        let width = match shape[..] {
+            [2 | 3, height, width] if height >= side && width >= side => Some(width),
+            _ => None,
+        };
+        let Some(width) = width else {
             return Err(data(format!(
                 "{shown}: expected an array of shape [3, {side}, {side}] (image, ray mask, ignore mask), found {shape:?}; set \
                  data.grid to use stamps of another side"
             )));
-        }
+        };
         let mut image = Vec::new();
-        let mut masks = vec![vec![0u8; side * side]; 2];
+        let mut masks = vec![Vec::new(); 2];
         npy.rows_f32::<Trouble>(&self.scratch, &mut |plane, values| {
             if plane == 0 {
                 image = values.to_vec();
                 return Ok(());
             }
-            for (at, (value, out)) in values.iter().zip(&mut masks[plane - 1]).enumerate() {
-                if *value != 0.0 && *value != 1.0 {
-                    let (name, y, x) = (["ray mask", "ignore mask"][plane - 1], at / side, at % side);
-                    return Err(Trouble(data(format!(
-                        "{shown}: {name}, row {y}, column {x}: expected 0 or 1, found {value}"
-                    ))));
-                }
-                *out = *value as u8;
+            if let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) {
+                let (name, y, x, value) = (["ray mask", "ignore mask"][plane - 1], at / width, at % width, values[at]);
+                return Err(Trouble(data(format!(
+                    "{shown}: {name}, row {y}, column {x}: expected 0 or 1, found {value}"
+                ))));
             }
+            masks[plane - 1] = values.iter().map(|value| *value as u8).collect();
             Ok(())
         })
         .map_err(|trouble| trouble.0)?;
-        self.push(place, shown, &Planes { image: &image, mask: &masks[0], ignore: &masks[1] }, None)
+        masks[1].resize(image.len(), 0);
+        self.push(&place, shown, width, &Planes { image: &image, mask: &masks[0], ignore: &masks[1] }, None)
     }
 
     /// The levels of a folder's exposures: `sky.npy`.
