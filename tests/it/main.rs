@@ -22,6 +22,7 @@ mod report;
 mod rerun;
 mod resume;
 mod scheduler;
+mod signal;
 mod store;
 mod support;
 mod training;

@@ -98,9 +98,7 @@ fn f1_agrees_with_scikit_learn() {
         let label = |d: f64| ((d + 0.5) * (d + 0.5) * classes as f64).floor() as u32;
         let side = |key: &str, offset: u64| -> Vec<u32> {
             match case["n"].as_u64() {
-                Some(n) => {
-                    draw(case["stream"].as_u64().unwrap() + offset, n as usize).into_iter().map(label).collect()
-                }
+                Some(n) => draw(case["stream"].as_u64().unwrap() + offset, n as usize).into_iter().map(label).collect(),
                 None => numbers(&case[key]).into_iter().map(|v| v as u32).collect(),
             }
         };
