@@ -53,12 +53,8 @@ fn tasks() -> Vec<TaskWord> {
 }
 
 /// Dimension and form of each task in the table (tasks.md §1).
-const TASK_FORMS: &[(&str, u8, Form)] = &[
-    ("cifar100", 2, Form::Point),
-    ("cosmic", 2, Form::Dense),
-    ("darcy", 2, Form::Dense),
-    ("psicov", 2, Form::Dense),
-];
+const TASK_FORMS: &[(&str, u8, Form)] =
+    &[("cifar100", 2, Form::Point), ("cosmic", 2, Form::Dense), ("darcy", 2, Form::Dense), ("psicov", 2, Form::Dense)];
 
 fn methods() -> Vec<MethodWord> {
     vec![MethodWord {

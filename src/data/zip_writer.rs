@@ -40,7 +40,10 @@ impl<W: Write> ZipWriter<W> {
     /// If the name is empty or too long, or the bytes are not as many as said or have another checksum.
     pub fn member(&mut self, name: &str, size: u64, crc: u32, bytes: &mut dyn Read) -> io::Result<()> {
         if name.is_empty() || name.len() > usize::from(u16::MAX) {
-            return Err(io::Error::other(format!("a member's name of 1 to 65535 bytes was expected, found {}", name.len())));
+            return Err(io::Error::other(format!(
+                "a member's name of 1 to 65535 bytes was expected, found {}",
+                name.len()
+            )));
         }
         let offset = self.at;
         let big = size >= BIG;

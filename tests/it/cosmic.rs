@@ -83,8 +83,7 @@ fn params(split: SplitChoice, permute_labels: bool) -> ObjectiveParams {
 /// The measure of outputs made from the inputs of each scored stamp.
 fn measure(samples: &Samples, split: SplitChoice, output: impl Fn(&Tensor, usize) -> Tensor) -> Measure {
     let objective = objective::open(samples, &params(split, false)).unwrap();
-    let metric_params =
-        MetricParams { split, seed: 0, batch_means: true, shuffled_lengths: false, unseen_only: false };
+    let metric_params = MetricParams { split, seed: 0, batch_means: true, shuffled_lengths: false, unseen_only: false };
     let mut metric = metric::open(samples, &metric_params).unwrap();
     let count = objective.scored_samples();
     for start in (0..count).step_by(3) {
@@ -178,7 +177,11 @@ fn files_that_are_no_stamps_are_named() {
     let gmos = ("train/gmos.fits", "cosmic/gmos.fits");
     let loose = ("tile0.npy", "cosmic/saao_rf0420_tile0.npy");
     for (given, counts, words) in [
-        (&TILES[..], [256, 4347, 483, 420], ["part train: expected 4830 stamps, found 2", "data.train and data.validation"]),
+        (
+            &TILES[..],
+            [256, 4347, 483, 420],
+            ["part train: expected 4830 stamps, found 2", "data.train and data.validation"],
+        ),
         (&TILES[..], [256, 1, 1, 2], ["part test: expected 2 stamps, found 1", "data.test"]),
         (&[FITS, GMOS], [256, 5, 2, 6], ["found [3, 150, 200]", "data.grid"]),
         (&[FITS, TILES[2]], [256, 5, 2, 1], ["at least 256×256 pixels, found [64, 271]", "data.grid"]),
@@ -233,7 +236,8 @@ fn archives_are_sorted_filtered_and_checked() {
     };
     // sky last, stamps in no order, another filter and another field among them; planes of two and three
     let two = stamp(&[2, 8, 8], 2 * 8 + 2, 4.0);
-    let (a, b, c) = (format!("{visit}/12513/2/1_3.npy"), format!("{visit}/9490/a3/10_0.npy"), format!("{visit}/9490/a3/9_0.npy"));
+    let (a, b, c) =
+        (format!("{visit}/12513/2/1_3.npy"), format!("{visit}/9490/a3/10_0.npy"), format!("{visit}/9490/a3/9_0.npy"));
     let others = ["deepCR/npy_train/f814w/9490/a3/1_0.npy", "deepCR/npy_train/f435w/10595/2/1_0.npy"];
     let sky = format!("{visit}/9490/a3/sky.npy");
     let mut members = vec![(a.as_str(), good(2.0)), (others[0], good(9.0)), (others[1], good(9.0))];
@@ -305,13 +309,17 @@ fn embedded(pairs: &[(&'static str, u64)]) -> Changes {
 fn tiny_embedded_data_reach_the_perfect_and_the_trivial_score() {
     let samples = dataset(&embedded(&[])).unwrap();
     assert_eq!(samples.meta.source, "embedded:tiny");
-    assert_eq!((samples.meta.search.train.end, samples.meta.search.score.end, samples.meta.last.score.end), (16, 20, 4));
+    assert_eq!(
+        (samples.meta.search.train.end, samples.meta.search.score.end, samples.meta.last.score.end),
+        (16, 20, 4)
+    );
     let part = &samples.parts["test"];
     let skies = part.array("sky").unwrap().to_f32().unwrap();
     assert!(skies.iter().all(|sky| (20.0..110.0).contains(sky)) && skies[0] != skies[3]);
     let masks = part.y.bytes.clone();
     let perfect = measure(&samples, SplitChoice::Final, |x, start| {
-        let row = |at: usize| masks[at * 2 * 16384..at * 2 * 16384 + 16384].iter().map(|hit| f32::from(*hit) * 20.0 - 10.0);
+        let row =
+            |at: usize| masks[at * 2 * 16384..at * 2 * 16384 + 16384].iter().map(|hit| f32::from(*hit) * 20.0 - 10.0);
         let values: Vec<f32> = (start..start + x.dim(0).unwrap()).flat_map(row).collect();
         Tensor::from_vec(values, x.dims(), &Device::Cpu).unwrap()
     });

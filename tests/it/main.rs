@@ -2,8 +2,8 @@
 mod cholesky;
 mod cifar;
 mod closures;
-mod cosmic;
 mod containers;
+mod cosmic;
 mod damage;
 mod darcy;
 mod data_context;

@@ -12,9 +12,9 @@ use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::fetch::{FetchParams, fetch};
 use nasperf_pipe::stages::preprocess::{PreprocessParams, preprocess};
 use nasperf_pipe::tasks::contract::generator::Generator;
-use nasperf_pipe::tasks::contract::metric::{Measure, MetricParams};
+use nasperf_pipe::tasks::contract::metric::{Measure, MetricError, MetricParams};
 use nasperf_pipe::tasks::contract::objective::{Objective, ObjectiveParams};
-use nasperf_pipe::tasks::psicov::canvas::{Tiles, Window, truth};
+use nasperf_pipe::tasks::psicov::canvas::{Tiles, Window, truth, validation_crops};
 use nasperf_pipe::tasks::psicov::generator::PsicovGenerator;
 use nasperf_pipe::tasks::psicov::metric;
 use nasperf_pipe::tasks::psicov::objective;
@@ -115,7 +115,10 @@ fn real_proteins_are_read_as_numpy_reads_them() {
     let samples = prepared(raw(&real(&folder)), &changes(128, 2, 1, 3)).unwrap();
     assert_eq!(samples.meta.source, "files");
     assert_eq!((samples.meta.shape.channels, &samples.meta.shape.target), (57, &Target::Dense { channels: 1 }));
-    assert_eq!((samples.meta.search.score.end, samples.meta.search.train.start, samples.meta.search.train.end), (1, 1, 3));
+    assert_eq!(
+        (samples.meta.search.score.end, samples.meta.search.train.start, samples.meta.search.train.end),
+        (1, 1, 3)
+    );
     assert_eq!((samples.meta.last.train.start, samples.meta.last.train.end, samples.meta.last.score.end), (0, 3, 3));
     let test = &samples.parts["test"];
     assert_eq!(test.y.to_u32().unwrap(), [145, 50, 58]);
@@ -146,10 +149,14 @@ fn real_proteins_are_read_as_numpy_reads_them() {
     let mut canvas = Vec::new();
     truth(&proteins, 0, Window { top: 0, left: 0, side: 512 }, None, &mut canvas);
     near(canvas.iter().map(|v| f64::from(*v)).sum(), 24_498_446.971_044_54);
-    assert_eq!([canvas[20 * 512 + 33], canvas[30 * 512 + 30], canvas[5 * 512 + 5]], [20.892_977, 4.658_243, 5.357_668_4]);
+    assert_eq!(
+        [canvas[20 * 512 + 33], canvas[30 * 512 + 30], canvas[5 * 512 + 5]],
+        [20.892_977, 4.658_243, 5.357_668_4]
+    );
 
     // a long protein is cropped at random in training
-    let crops: Vec<f64> = (0..6).map(|epoch| weighted(&objective.training_batch(&[0], epoch).unwrap().inputs)).collect();
+    let crops: Vec<f64> =
+        (0..6).map(|epoch| weighted(&objective.training_batch(&[0], epoch).unwrap().inputs)).collect();
     assert!(crops.iter().any(|crop| *crop != crops[0]));
     assert_eq!(weighted(&objective.training_batch(&[0], 3).unwrap().inputs), crops[3]);
 }
@@ -162,15 +169,22 @@ fn errors_of_real_proteins_are_those_of_the_definition() {
     let tiles = Tiles::of(&[145, 50, 58], 128);
     let ramp = |_: &Tensor, number: usize| -> Vec<f32> {
         let window = tiles.window(tiles.locate(number));
-        let value = |at: usize| (10.0 + 0.01 * (window.top + at / 128) as f64 + 0.02 * (window.left + at % 128) as f64) as f32;
+        let value =
+            |at: usize| (10.0 + 0.01 * (window.top + at / 128) as f64 + 0.02 * (window.left + at % 128) as f64) as f32;
         (0..128 * 128).map(value).collect()
     };
     let found = measure(&samples, &metric_params(SplitChoice::Final, 0, false), ramp);
     let mean = |values: [f64; 3]| values.iter().sum::<f64>() / 3.0;
     near(found.value, mean([5.656_165_009_336_18, 4.298_165_113_008_939, 4.824_343_718_143_932]));
-    near(found.details["MAE8, separation 12"], mean([5.704_307_280_328_164, 4.440_705_478_668_212, 4.781_312_489_795_685]));
+    near(
+        found.details["MAE8, separation 12"],
+        mean([5.704_307_280_328_164, 4.440_705_478_668_212, 4.781_312_489_795_685]),
+    );
     near(found.details["MAE12"], mean([2.688_151_306_457_750_2, 1.332_456_399_267_846_4, 2.269_928_159_506_424_2]));
-    near(found.details["MAE12, separation 12"], mean([2.706_781_551_894_99, 1.522_274_805_857_036, 2.224_033_556_952_405_5]));
+    near(
+        found.details["MAE12, separation 12"],
+        mean([2.706_781_551_894_99, 1.522_274_805_857_036, 2.224_033_556_952_405_5]),
+    );
     assert_eq!((found.metric, found.unit, found.details["proteins"]), ("MAE8", "Å", 3.0));
     // with another protein's length, of 1a3aA and toxd less is scored or more padding, never another pair
     let shuffled: Vec<f64> =
@@ -204,7 +218,8 @@ fn the_toy_of_the_specification() {
         class_names: Vec::new(),
     };
     let samples = Samples { meta, parts: BTreeMap::from([("test".to_string(), part)]) };
-    let map = |_: &Tensor, _| (0..128 * 128).map(|at| 5.0 + 0.01 * (at / 128) as f32 + 0.02 * (at % 128) as f32).collect();
+    let map =
+        |_: &Tensor, _| (0..128 * 128).map(|at| 5.0 + 0.01 * (at / 128) as f32 + 0.02 * (at % 128) as f32).collect();
     let found = measure(&samples, &metric_params(SplitChoice::Final, 0, false), map);
     let details = &found.details;
     let values = [found.value, details["MAE8, separation 12"], details["MAE12"], details["MAE12, separation 12"]];
@@ -331,8 +346,14 @@ fn tiny_embedded_data_reach_the_perfect_and_the_trivial_score() {
     let sixteen = measure(&samples, &search, |_, _| vec![16.0; 64 * 64]);
     near(zero.value + sixteen.value, 16.0);
     assert_eq!((zero.metric, zero.unit), ("MAE of crops", "Å"));
+    let mut broken = metric::open(&samples, &search).unwrap();
+    let nan = Tensor::full(f32::NAN, (1, 1, 64, 64), &Device::Cpu).unwrap();
+    assert!(matches!(broken.add(&nan), Err(MetricError::NotFinite { sample: 0 })));
+    let mut broken = metric::open(&samples, &metric_params(SplitChoice::Final, 0, false)).unwrap();
+    assert!(matches!(broken.add(&nan), Err(MetricError::NotFinite { sample: 0 })));
+    assert!(matches!(broken.finish(), Err(MetricError::Incomplete { .. })));
     // the crop that is scored is the crop that the network sees: the distance of a pair and its couplings go together
-    let crop = nasperf_pipe::tasks::psicov::canvas::validation_crops();
+    let crop = validation_crops();
     let valid = |number: usize| {
         let mut out = Vec::new();
         let window = Window::crop(train.lengths()[number], 64, &mut crop.at(number as u64));
@@ -348,9 +369,13 @@ fn pixels(x: &Tensor, place: Window) -> Vec<[f64; 9]> {
     let side = place.side;
     let planes = x.flatten_from(2).unwrap().get(0).unwrap().to_vec2::<f32>().unwrap();
     let mean = |plane: &[f32], y: usize, x: usize, reach: usize| {
-        let (rows, columns) = (y.saturating_sub(reach)..(y + reach + 1).min(side), x.saturating_sub(reach)..(x + reach + 1).min(side));
+        let (rows, columns) =
+            (y.saturating_sub(reach)..(y + reach + 1).min(side), x.saturating_sub(reach)..(x + reach + 1).min(side));
         let count = (rows.len() * columns.len()) as f64;
-        rows.flat_map(|row| columns.clone().map(move |column| row * side + column)).map(|at| f64::from(plane[at])).sum::<f64>() / count
+        rows.flat_map(|row| columns.clone().map(move |column| row * side + column))
+            .map(|at| f64::from(plane[at]))
+            .sum::<f64>()
+            / count
     };
     let of = |at: usize| {
         let (y, x) = (at / side, at % side);
@@ -367,7 +392,8 @@ fn pixels(x: &Tensor, place: Window) -> Vec<[f64; 9]> {
 /// distances of other proteins it does not.
 #[test]
 fn the_embedded_data_can_be_learned() {
-    let pairs = [("data.length", 110), ("data.shortest", 60), ("data.train", 24), ("data.validation", 1), ("data.test", 8)];
+    let pairs =
+        [("data.length", 110), ("data.shortest", 60), ("data.train", 24), ("data.validation", 1), ("data.test", 8)];
     let samples = embedded(&pairs);
     let tiles = Tiles::of(Proteins::open("test", &samples.parts["test"]).unwrap().lengths(), 128);
     let whole = Window { top: 0, left: 0, side: 128 };

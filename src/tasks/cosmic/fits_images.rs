@@ -8,7 +8,7 @@
 use crate::data::fits::{Fits, FitsError, FitsHeader, FitsImage};
 use crate::stages::context::StageError;
 use crate::tasks::cosmic::fields::Place;
-use crate::tasks::cosmic::scene::around_saturated;
+use crate::tasks::cosmic::saturation::around_saturated;
 use crate::tasks::cosmic::stamps::{Planes, Stamps};
 use std::io::{BufReader, Read};
 
@@ -115,7 +115,10 @@ impl Exposure {
     fn plane<R: Read>(&self, image: &mut FitsImage<'_, R>) -> Result<Vec<f64>, StageError> {
         if image.header.shape != [self.height, self.width] {
             let (name, expected, found) = (&image.header.name, [self.height, self.width], &image.header.shape);
-            return Err(data(format!("{}, {name}: expected shape {expected:?} as the image, found {found:?}", self.shown)));
+            return Err(data(format!(
+                "{}, {name}: expected shape {expected:?} as the image, found {found:?}",
+                self.shown
+            )));
         }
         values(image)
     }

@@ -147,10 +147,7 @@ impl Metric for MissedRays<'_> {
             unit: "%",
             direction: Direction::Lower,
             value: 100.0 * missed,
-            trivial: Trivial {
-                name: "majority pixel".to_string(),
-                value: if self.mostly_hit { 0.0 } else { 100.0 },
-            },
+            trivial: Trivial { name: "majority pixel".to_string(), value: if self.mostly_hit { 0.0 } else { 100.0 } },
             details,
         })
     }

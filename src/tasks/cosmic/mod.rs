@@ -6,6 +6,7 @@ pub mod metric;
 pub mod objective;
 pub mod preparation;
 pub mod rays;
+pub mod saturation;
 pub mod scene;
 pub mod source;
 pub mod stamps;

@@ -45,8 +45,7 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
     let (train, score) = (samples.paired(&split.train)?, samples.paired(&split.score)?);
     for (part, rows) in [(train, &split.train), (score, &split.score)] {
         let found = [(part.x.dtype, &part.x.shape[1..]), (part.y.dtype, &part.y.shape[1..])];
-        if height * width == 0
-            || found != [(Dtype::F32, &[1, height, width][..]), (Dtype::U8, &[2, height, width][..])]
+        if height * width == 0 || found != [(Dtype::F32, &[1, height, width][..]), (Dtype::U8, &[2, height, width][..])]
         {
             return Err(format!(
                 "cosmic: part `{}` should hold F32 images of shape [1, {height}, {width}] and U8 masks of shape \

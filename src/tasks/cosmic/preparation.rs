@@ -41,10 +41,9 @@ impl Preparation for CosmicPreparation {
             found.raw(&name, side, context)?;
         }
         let both = train + validation;
-        for (part, stamps, wanted, settings) in [
-            ("train", &found.train, both, "data.train and data.validation"),
-            ("test", &found.test, test, "data.test"),
-        ] {
+        for (part, stamps, wanted, settings) in
+            [("train", &found.train, both, "data.train and data.validation"), ("test", &found.test, test, "data.test")]
+        {
             if stamps.len() != wanted {
                 let (names, others) = (context.names(RAW).join(", "), found.others);
                 return Err(StageError::Data(format!(

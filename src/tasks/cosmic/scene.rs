@@ -3,16 +3,13 @@
 
 use crate::data::synthetic::{Purpose, Stream};
 use crate::tasks::cosmic::rays;
+use crate::tasks::cosmic::saturation::around_saturated;
 use std::f64::consts::{PI, TAU};
 
 /// Deviation of the read noise in electrons.
 const READ_NOISE: f64 = 5.0;
 /// A pixel counts as hit where the rays' charge exceeds so many deviations of scene and read noise.
 const SIGNIFICANT: f64 = 3.0;
-/// Pixels above so many electrons are saturated (deepCR; task specification §9.1).
-pub const SATURATED: f32 = 70_000.0;
-/// Half the side of the square that saturated pixels spread to: 7×7.
-const SPREAD: usize = 3;
 /// Share of bad pixels, and of stamps with a bad column.
 const BAD_PIXELS: f64 = 3e-4;
 const BAD_COLUMNS: f64 = 0.1;
@@ -85,18 +82,6 @@ pub fn draw(side: usize, sky: f64, split: &str, index: u64, seed: Option<u64>) -
     stamp
 }
 
-/// Visits the pixels of all 7×7 squares around saturated pixels; some more than once.
-pub fn around_saturated(image: &[f32], height: usize, width: usize, visit: &mut dyn FnMut(usize)) {
-    for (at, _) in image.iter().enumerate().filter(|(_, value)| **value > SATURATED) {
-        let (y, x) = (at / width, at % width);
-        for row in y.saturating_sub(SPREAD)..(y + SPREAD + 1).min(height) {
-            for column in x.saturating_sub(SPREAD)..(x + SPREAD + 1).min(width) {
-                visit(row * width + column);
-            }
-        }
-    }
-}
-
 /// Sérsic 1963: I = peak·exp(−b·(r/Rₑ)^{1/n}), with b ≈ 2n − ⅓, r along ellipses.
 fn add_galaxy(scene: &mut [f64], side: usize, stream: &mut Stream) {
     let (cy, cx) = (stream.between(0.0, side as f64), stream.between(0.0, side as f64));
@@ -134,7 +119,7 @@ fn add_star(scene: &mut [f64], side: usize, stream: &mut Stream) {
 
 #[cfg(test)]
 mod tests {
-    use super::{SATURATED, add_star, around_saturated, draw, sky};
+    use super::{add_star, draw, sky};
     use crate::data::synthetic::{Purpose, Stream};
 
     #[test]
@@ -169,19 +154,5 @@ mod tests {
         let pixels = 60.0 * 128.0 * 128.0;
         assert!((0.009..0.018).contains(&(hit / pixels)), "{}", hit / pixels);
         assert!((0.0004..0.004).contains(&(ignored / pixels)), "{}", ignored / pixels);
-    }
-
-    #[test]
-    fn saturation_spreads_to_a_square_that_the_border_cuts() {
-        let mut image = vec![0.0; 100];
-        image[0] = SATURATED + 1.0;
-        image[99] = SATURATED;
-        let mut seen = std::collections::BTreeSet::new();
-        around_saturated(&image, 10, 10, &mut |at| {
-            seen.insert(at);
-        });
-        let expected: std::collections::BTreeSet<usize> =
-            (0..4).flat_map(|y| (0..4).map(move |x| y * 10 + x)).collect();
-        assert_eq!(seen, expected);
     }
 }

@@ -145,7 +145,9 @@ impl Stamps {
         let shape = npy.header().shape.clone();
         let count = npy.remaining();
         if shape.len() > 1 || count == 0 || count > MOST_EXPOSURES {
-            return Err(data(format!("{shown}: expected one sky level per exposure, found an array of shape {shape:?}")));
+            return Err(data(format!(
+                "{shown}: expected one sky level per exposure, found an array of shape {shape:?}"
+            )));
         }
         let mut levels = vec![0f64; count];
         npy.next_f64(&mut levels).map_err(damaged)?;

@@ -3,16 +3,12 @@
 
 use crate::metrics::contacts::PAD;
 use crate::seed::{Purpose, Stream};
-use crate::tasks::psicov::protein::{DISTANCE, Proteins, ROWS};
+use crate::tasks::psicov::protein::{CHANNELS, Proteins, ROWS};
 
-/// Two channels per row, one per map other than the distance.
-pub const CHANNELS: usize = 2 * ROWS + DISTANCE;
 /// Distance of padding in Å.
 const FAR: f32 = 100.0;
 /// Training and validation distances are clipped at this, in Å; padding too.
 pub const CLIP: f32 = 16.0;
-/// A test canvas has this many crops per axis: 512 of 128.
-pub const CROPS: usize = 4;
 
 /// Part of a padded protein that is laid on a canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,12 +157,12 @@ impl Tiles {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHANNELS, CLIP, Tile, Tiles, Window, inputs, truth};
+    use super::{CLIP, Tile, Tiles, Window, inputs, truth};
     use crate::artifacts::dataset::Array;
     use crate::artifacts::samples::Part;
     use crate::metrics::contacts::PAD;
     use crate::seed::Purpose;
-    use crate::tasks::psicov::protein::{MAPS, Proteins, ROWS};
+    use crate::tasks::psicov::protein::{CHANNELS, MAPS, Proteins, ROWS};
 
     /// One protein whose row r holds 100·r + i, whose map m holds 1000·m + 10·i + j.
     fn part(length: usize) -> Part {
@@ -204,11 +200,7 @@ mod tests {
             for (at, value) in y.iter().enumerate() {
                 let inside = |at: usize| (PAD..PAD + length).contains(&at);
                 let (i, j) = (top + at / side, left + at % side);
-                let expected = if !inside(i) || !inside(j) {
-                    100.0
-                } else {
-                    proteins.distance(0, i - PAD, j - PAD)
-                };
+                let expected = if !inside(i) || !inside(j) { 100.0 } else { proteins.distance(0, i - PAD, j - PAD) };
                 assert_eq!(*value, expected);
             }
             let mut clipped = Vec::new();

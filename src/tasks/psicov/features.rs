@@ -3,7 +3,8 @@
 use crate::data::synthetic::{Purpose, Stream};
 use crate::tasks::psicov::annealing::fold;
 use crate::tasks::psicov::chain::{FOLDS, Point, beta, build, dot, hinges, minus, segments};
-use crate::tasks::psicov::residues::{PROFILE, Table};
+use crate::tasks::psicov::protein::PROFILE;
+use crate::tasks::psicov::residues::Table;
 
 /// Share of wrong predictions of the secondary structure.
 const WRONG: f64 = 0.15;
@@ -46,14 +47,7 @@ pub struct Features {
 }
 
 /// Draws protein `index` of `split` with `shortest` to `longest` residues.
-pub fn draw(
-    table: &Table,
-    shortest: usize,
-    longest: usize,
-    split: &str,
-    index: u64,
-    seed: Option<u64>,
-) -> Features {
+pub fn draw(table: &Table, shortest: usize, longest: usize, split: &str, index: u64, seed: Option<u64>) -> Features {
     let mut stream = Stream::new("psicov", split, Purpose::Content, index, seed);
     let length = shortest + stream.below((longest - shortest) as u64 + 1) as usize;
     let folds = segments(length, &mut stream);

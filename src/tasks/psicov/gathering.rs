@@ -130,10 +130,14 @@ impl Gathering {
         })?;
         if ids.len() != wanted {
             let found = ids.len();
-            return Err(data(format!("{list}: expected {wanted} proteins, found {found}; set {settings} to use this list")));
+            return Err(data(format!(
+                "{list}: expected {wanted} proteins, found {found}; set {settings} to use this list"
+            )));
         }
         let absent = |file: String| {
-            data(format!("{list}: expected a file `{set}/{file}` for each protein, found none in {names}; name it in data.files"))
+            data(format!(
+                "{list}: expected a file `{set}/{file}` for each protein, found none in {names}; name it in data.files"
+            ))
         };
         let mut proteins = Vec::with_capacity(wanted);
         for id in ids {

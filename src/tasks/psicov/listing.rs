@@ -15,12 +15,14 @@ pub fn read(shown: &str, reader: &mut dyn Read) -> Result<Vec<String>, StageErro
     if text.len() as u64 > LONGEST {
         return Err(StageError::Data(format!("{shown}: expected a list of at most {LONGEST} bytes, found more")));
     }
-    let ids: Vec<String> =
-        text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect();
+    let ids: Vec<String> = text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_string).collect();
     let mut seen = BTreeSet::new();
     for (row, id) in ids.iter().enumerate() {
         if !seen.insert(id) {
-            return Err(StageError::Data(format!("{shown}, entry {}: expected each protein once, found {id} again", row + 1)));
+            return Err(StageError::Data(format!(
+                "{shown}, entry {}: expected each protein once, found {id} again",
+                row + 1
+            )));
         }
     }
     Ok(ids)

@@ -182,7 +182,8 @@ impl Metric for FarContacts<'_> {
         let trivial = self.constant_errors(self.constant as f32);
         // only near pairs are scored, so the constant that suits them does well: the number can be gamed
         if let Some(near) = self.near {
-            details.insert("MAE8 of the mean near distance".to_string(), mean_of(&self.constant_errors(near as f32), 0).0);
+            details
+                .insert("MAE8 of the mean near distance".to_string(), mean_of(&self.constant_errors(near as f32), 0).0);
         }
         Ok(Measure {
             metric: "MAE8",

@@ -3,6 +3,7 @@ pub mod annealing;
 pub mod canvas;
 pub mod chain;
 pub mod crop_error;
+pub mod drawn_files;
 pub mod features;
 pub mod gathering;
 pub mod generator;

@@ -6,8 +6,8 @@ use crate::artifacts::samples::{Samples, SplitChoice};
 use crate::ops::loss::{Loss, loss};
 use crate::seed::Purpose;
 use crate::tasks::contract::objective::{Batch, Objective, ObjectiveParams};
-use crate::tasks::psicov::canvas::{CHANNELS, CLIP, Tiles, Window, inputs, truth, validation_crops};
-use crate::tasks::psicov::protein::Proteins;
+use crate::tasks::psicov::canvas::{CLIP, Tiles, Window, inputs, truth, validation_crops};
+use crate::tasks::psicov::protein::{CHANNELS, Proteins};
 use crate::training::error::TrainError;
 use candle_core::{Device, Tensor};
 use std::ops::Range;
@@ -37,8 +37,7 @@ enum Scored {
 /// Opens the split of a dataset whose arrays are those of `protein.rs`.
 pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dyn Objective + 'a>, String> {
     let shape = &samples.meta.shape;
-    let (&[side, width], CHANNELS, Target::Dense { channels: 1 }) =
-        (&shape.spatial[..], shape.channels, &shape.target)
+    let (&[side, width], CHANNELS, Target::Dense { channels: 1 }) = (&shape.spatial[..], shape.channels, &shape.target)
     else {
         return Err(format!("psicov: {CHANNELS} channels in and one square map out were expected, found {shape:?}"));
     };
@@ -51,9 +50,7 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
     let (first, count) = (split.score.start, split.score.len());
     let scored = match params.split {
         SplitChoice::Search => Scored::Crops { first, count },
-        SplitChoice::Final => {
-            Scored::Tiles { first, tiles: Tiles::of(&score.lengths()[first..split.score.end], side) }
-        }
+        SplitChoice::Final => Scored::Tiles { first, tiles: Tiles::of(&score.lengths()[first..split.score.end], side) },
     };
     let count = split.train.len();
     let partner = if params.permute_labels {

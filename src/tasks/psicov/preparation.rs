@@ -4,15 +4,16 @@
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows, Split, Target, TaskShape};
 use crate::data::archive::{ArchiveError, members};
 use crate::data::counts::Counts;
-use crate::metrics::contacts::PAD;
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
-use crate::tasks::psicov::canvas::{CHANNELS, CROPS};
 use crate::tasks::psicov::gathering::Gathering;
+use crate::tasks::psicov::protein::{CHANNELS, CROPS};
 use std::io::{self, Read};
 
 /// Sides of crops that are taken; 128 is the published one.
 const SIDES: std::ops::RangeInclusive<usize> = 16..=4096;
+/// Padding of a protein, both sides together (task specification §8.2, step 3).
+const PADDING: usize = 10;
 
 /// See `contract/preparation.rs`.
 pub struct PsicovPreparation;
@@ -59,7 +60,7 @@ impl Preparation for PsicovPreparation {
         }
         let both = train + validation;
         let names = context.names(RAW).join(", ");
-        let longest = CROPS * side - 2 * PAD;
+        let longest = CROPS * side - PADDING;
         deepcov.write("train", both, "data.train and data.validation", None, &names, context)?;
         psicov.write("test", test, "data.test", Some(longest), &names, context)?;
         let rows = |part: &str, start, end| Rows { part: part.to_string(), start, end };

@@ -6,12 +6,18 @@ use crate::artifacts::dataset::Array;
 use crate::artifacts::samples::Part;
 use safetensors::Dtype;
 
+/// Values of a residue's profile.
+pub const PROFILE: usize = 22;
 /// Rows of `x`: secondary structure 3, profile 22, accessibility, entropy.
-pub const ROWS: usize = 27;
+pub const ROWS: usize = 3 + PROFILE + 2;
 /// Maps per protein: couplings (`ccmpred`), contacts (`freecon`), potential, distance in Å.
 pub const MAPS: usize = 4;
 /// Number of the distances among the maps.
 pub const DISTANCE: usize = 3;
+/// Channels that a network sees: two per row, one per map other than the distance.
+pub const CHANNELS: usize = 2 * ROWS + DISTANCE;
+/// A test canvas has this many crops per axis: 512 of 128.
+pub const CROPS: usize = 4;
 
 /// Values of a kept map of `length`² pairs.
 pub fn kept(length: usize, folded: bool) -> usize {
@@ -39,9 +45,12 @@ impl<'a> Proteins<'a> {
     pub fn open(name: &str, part: &'a Part) -> Result<Proteins<'a>, String> {
         let (maps, folded) = (part.array("maps")?, part.array("folded")?);
         let flat = |array: &Array, dtype| array.dtype == dtype && array.shape.len() == 1;
-        for (array, tensor, dtype) in
-            [(&part.x, "x", Dtype::F32), (maps, "maps", Dtype::F32), (&part.y, "y", Dtype::U32), (folded, "folded", Dtype::U8)]
-        {
+        for (array, tensor, dtype) in [
+            (&part.x, "x", Dtype::F32),
+            (maps, "maps", Dtype::F32),
+            (&part.y, "y", Dtype::U32),
+            (folded, "folded", Dtype::U8),
+        ] {
             if !flat(array, dtype) {
                 let (found, shape) = (array.dtype, &array.shape);
                 return Err(format!(
@@ -73,7 +82,9 @@ impl<'a> Proteins<'a> {
         }
         for (tensor, expected, found) in [("x", rows, part.x.shape[0]), ("maps", pairs, maps.shape[0])] {
             if found != expected {
-                return Err(format!("psicov, part `{name}`: {expected} values in `{tensor}` were expected, found {found}"));
+                return Err(format!(
+                    "psicov, part `{name}`: {expected} values in `{tensor}` were expected, found {found}"
+                ));
             }
         }
         Ok(Proteins { x: &part.x.bytes, maps: &maps.bytes, folded: &folded.bytes, lengths, rows_at, maps_at })

@@ -2,11 +2,10 @@
 //! (task specification §13.8). Knows no chain.
 
 use crate::data::synthetic::{Purpose, Stream};
+use crate::tasks::psicov::protein::PROFILE;
 
 /// Amino acids by their letters, in the order of profiles.
 pub const LETTERS: &[u8; 20] = b"ARNDCQEGHILKMFPSTWYV";
-/// Values of a profile: 20 squashed log-odds, information, occupancy (as in the stand-ins that PDNET's files are checked with).
-pub const PROFILE: usize = 22;
 /// Deviation of a profile's logits around the table's.
 const NOISE: f64 = 0.7;
 
@@ -52,11 +51,7 @@ impl Table {
         }
         profile[20] = (1.0 - entropy / 20f64.ln()) as f32;
         profile[21] = stream.between(0.7, 1.0) as f32;
-        Residue {
-            letter: char::from(LETTERS[drawn.unwrap_or(19)]),
-            profile,
-            entropy: (entropy / 21f64.ln()) as f32,
-        }
+        Residue { letter: char::from(LETTERS[drawn.unwrap_or(19)]), profile, entropy: (entropy / 21f64.ln()) as f32 }
     }
 }
 
