@@ -63,6 +63,8 @@ const TASK_FORMS: &[(&str, u8, Form)] = &[
     ("deepsea", 1, Form::MultiLabel),
     ("fsd50k", 2, Form::MultiLabel),
 ];
+const TASK_FORMS: &[(&str, u8, Form)] =
+    &[("cifar100", 2, Form::Point), ("cosmic", 2, Form::Dense), ("darcy", 2, Form::Dense), ("psicov", 2, Form::Dense)];
 
 fn methods() -> Vec<MethodWord> {
     vec![MethodWord {
@@ -87,6 +89,7 @@ fn switches() -> Vec<Switch> {
 fn definitions() -> Vec<Definition> {
     let files = [
         ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
+        ("manifests/tasks/cosmic.toml", include_str!("../../manifests/tasks/cosmic.toml")),
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
         ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
@@ -94,6 +97,7 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
         ("manifests/tasks/deepsea.toml", include_str!("../../manifests/tasks/deepsea.toml")),
         ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
+        ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

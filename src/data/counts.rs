@@ -46,8 +46,9 @@ pub const COUNT_KEYS: &[(&str, &str, &str)] = &[
     ("classes", "data.classes", "Classes of the labels."),
     ("labels", "data.labels", "Labels of a multi-label task."),
     ("channels", "data.channels", "Channels of a raw sample, such as electrodes."),
+    ("shortest", "data.shortest", "Least length of an embedded series; `data.length` is then the greatest."),
     ("length", "data.length", "Length of a raw series."),
-    ("grid", "data.grid", "Grid points per axis in the raw file."),
+    ("grid", "data.grid", "Points per axis: of a raw field, of a stamp, of a crop."),
     ("stride", "data.stride", "Every how many grid points are kept."),
 ];
 

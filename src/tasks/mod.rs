@@ -1,6 +1,7 @@
 //! The table of tasks. Nobody but the catalog and tests reads it.
 pub mod cifar100;
 pub mod contract;
+pub mod cosmic;
 pub mod darcy;
 pub mod ecg;
 pub mod deepsea;
@@ -8,6 +9,7 @@ pub mod fsd50k;
 pub mod measures;
 pub mod ninapro;
 pub mod pictures;
+pub mod psicov;
 pub mod rows;
 pub mod satellite;
 pub mod spherical;
@@ -86,5 +88,23 @@ pub const TASKS: &[TaskEntry] = &[
         objective: fsd50k::objective::open,
         metric: fsd50k::metric::open,
         reads: &[],
+    },
+    TaskEntry {
+        name: "cosmic",
+        source: &cosmic::source::CosmicSource,
+        generator: &cosmic::generator::CosmicGenerator,
+        preparation: &cosmic::preparation::CosmicPreparation,
+        objective: cosmic::objective::open,
+        metric: cosmic::metric::open,
+        reads: &["fidelity.cosmic_fixed_jitter"],
+    },
+    TaskEntry {
+        name: "psicov",
+        source: &psicov::source::PsicovSource,
+        generator: &psicov::generator::PsicovGenerator,
+        preparation: &psicov::preparation::PsicovPreparation,
+        objective: psicov::objective::open,
+        metric: psicov::metric::open,
+        reads: &["fidelity.psicov_shuffled_lengths"],
     },
 ];

@@ -29,8 +29,8 @@ fn small_official_files_run_through_all_stages() {
         "the majority class of 58 pictures: {}",
         said.out
     );
-    // five stages of each of four cells, and the table
-    assert_eq!(lab.executed().len(), 5 * 4 + 1);
+    // five stages of each of eight cells, and the table
+    assert_eq!(lab.executed().len(), 5 * 8 + 1);
     for part in ["ecg", "ninapro", "85.71"] {
         assert!(said.out.contains(part), "{part}, the majority class of 560 windows of 7 gestures: {}", said.out);
     }
