@@ -5,11 +5,13 @@ use crate::data::lock::lookup;
 use crate::digest::Digest;
 use crate::fidelity::SWITCHES;
 use crate::fingerprint::table::Table;
+use crate::manifest::starter::Candidate;
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
 use crate::spaces::SPACES;
 use crate::stages::entry::{Kind, Setting, StageEntry};
 use crate::stages::{Parts, rows};
-use crate::tasks::TASKS;
+use crate::tasks::arrays::inspect::{self, FoundArray};
+use crate::tasks::{ARRAYS, TASKS};
 use std::path::Path;
 
 /// Everything that a manifest may name, and how it runs.
@@ -18,13 +20,15 @@ pub struct Catalog {
     pub vocabulary: Vocabulary,
     /// The digest that a data lock holds for a task's file, if any.
     pub locked: fn(&Path, &str, &str) -> Result<Option<Digest>, String>,
+    /// The arrays in a folder.
+    pub look: fn(&Path) -> Result<Vec<Candidate>, String>,
     /// The code of this binary.
     pub table: &'static Table,
 }
 
 impl Catalog {
     pub fn collect() -> Catalog {
-        let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS });
+        let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS, arrays: &ARRAYS });
         let mut settings: Vec<Setting> = stages.iter().flat_map(|stage| stage.settings.iter().cloned()).collect();
         settings.extend(resource_settings());
         let vocabulary = Vocabulary {
@@ -34,8 +38,18 @@ impl Catalog {
             switches: switches(),
             definitions: definitions(),
         };
-        Catalog { stages, vocabulary, locked, table: Table::embedded() }
+        Catalog { stages, vocabulary, locked, look, table: Table::embedded() }
     }
+}
+
+fn look(folder: &Path) -> Result<Vec<Candidate>, String> {
+    let candidate = |array: FoundArray| Candidate {
+        place: array.place.to_string(),
+        shape: array.shape,
+        whole: array.whole,
+        binary: array.binary,
+    };
+    Ok(inspect::look(folder)?.into_iter().map(candidate).collect())
 }
 
 fn locked(lock: &Path, task: &str, name: &str) -> Result<Option<Digest>, String> {

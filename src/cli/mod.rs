@@ -10,6 +10,7 @@ pub mod explain;
 pub mod fetch;
 pub mod gc;
 pub mod graph;
+pub mod init;
 pub mod logs;
 pub mod options;
 pub mod plan;

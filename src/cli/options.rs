@@ -43,6 +43,8 @@ pub enum Verb {
     Doctor(DoctorOptions),
     /// Fetch the data of a manifest, nothing else
     Fetch(RunOptions),
+    /// Look at a folder of arrays and write a manifest that trains on them
+    Init(InitOptions),
     /// Free space in the cache
     Gc(GcOptions),
     /// Compare two runs
@@ -250,6 +252,19 @@ pub struct DoctorOptions {
     pub cache: CacheOptions,
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct InitOptions {
+    /// Folder with .npy, .npz or .safetensors files
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Name of the task [default: the folder's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The manifest to write [default: NAME.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug, Clone)]

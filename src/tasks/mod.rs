@@ -1,4 +1,5 @@
 //! The table of tasks. Nobody but the catalog and tests reads it.
+pub mod arrays;
 pub mod cifar100;
 pub mod contract;
 pub mod darcy;
@@ -9,6 +10,17 @@ pub mod satellite;
 pub mod spherical;
 
 use crate::tasks::contract::entry::TaskEntry;
+
+/// Every task of a user's own.
+pub const ARRAYS: TaskEntry = TaskEntry {
+    name: "arrays",
+    source: &arrays::source::ArraysSource,
+    generator: &arrays::generator::ArraysGenerator,
+    preparation: &arrays::preparation::ArraysPreparation,
+    objective: arrays::objective::open,
+    metric: arrays::metric::open,
+    reads: &["fidelity.wrn_spherical_head", "fidelity.wrn_series_network", "fidelity.point_shuffle"],
+};
 
 pub const TASKS: &[TaskEntry] = &[
     TaskEntry {
