@@ -1,5 +1,7 @@
-//! What the benchmarks of operators and networks share: the machine's limits, times of ours and of a PyTorch peer in
-//! alternating rounds, data by formula on both sides. Knows no operator and no network.
+//! What the benchmarks beside peers share: the machine's limits, times of ours and of a peer in Python in alternating rounds,
+//! data by formula on both sides or as files. Knows no operator and no network.
+#![allow(dead_code)] // each benchmark uses a part
+pub mod arrays;
 pub mod formula;
 pub mod machine;
 pub mod peer;

@@ -1,4 +1,4 @@
-//! A PyTorch peer as a child process that runs one command at a time and reports its own times (`benches/peer/protocol.py`).
+//! A peer in Python as a child process that runs one command at a time and reports its own times (`benches/peer/protocol.py`).
 
 use crate::harness::usage::Usage;
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Peer {
         });
         if started.is_none() {
             let python = python.display();
-            println!("no figures of PyTorch: {python} does not run {script}; `make bench-setup` installs it");
+            println!("no figures of the peer: {python} does not run {script}; `make bench-setup` installs it");
         }
         started
     }

@@ -16,7 +16,7 @@ pub struct Count {
 pub fn header() {
     println!(
         "\n{:<44} {:>3} {:>9} {:>9} {:>6} {:>7} {:>6} {:>9} {:>9} {:>6} {:>6} {:>6}",
-        "medians", "thr", "cpu ms", "wall ms", "MiB", "GFLOP/s", "GB/s", "torch cpu", "wall", "MiB", "x cpu", "x wall"
+        "medians", "thr", "cpu ms", "wall ms", "MiB", "GFLOP/s", "GB/s", "peer cpu", "wall", "MiB", "x cpu", "x wall"
     );
 }
 

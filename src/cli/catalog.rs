@@ -72,6 +72,8 @@ const TASK_FORMS: &[(&str, u8, Form)] = &[
     ("darcy", 2, Form::Dense),
     ("satellite", 1, Form::Point),
     ("spherical", 2, Form::Point),
+    ("ecg", 1, Form::Point),
+    ("ninapro", 2, Form::Point),
 ];
 
 fn methods() -> Vec<MethodWord> {
@@ -100,6 +102,8 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
         ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
+        ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
+        ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

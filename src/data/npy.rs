@@ -4,7 +4,7 @@
 
 use crate::data::columns::Columns;
 use crate::data::dtype::Dtype;
-use crate::data::npy_header;
+use crate::data::npy_header::parse_header;
 use crate::data::pickle::Pickle;
 use crate::data::pickle_object::{Id, Object};
 use std::fs::File;
@@ -89,8 +89,7 @@ impl<R: Read> Npy<R> {
                 format!("expected a header of {len} bytes, found {found}; fetch the file again"),
             ));
         }
-        let fields =
-            npy_header::parse(&text).map_err(|(at, problem)| fail(text_at + at, format!("header: {problem}")))?;
+        let fields = parse_header(&text).map_err(|(at, problem)| fail(text_at + at, format!("header: {problem}")))?;
         let (order, code) = match fields.descr.as_bytes().first() {
             Some(b'<' | b'>' | b'|' | b'=') => fields.descr.split_at(1),
             _ => ("<", fields.descr.as_str()),

@@ -15,7 +15,7 @@ pub struct Fields {
 }
 
 /// Parses the text of a header. The error says what was expected and found, and where in the text.
-pub fn parse(text: &[u8]) -> Result<Fields, (usize, String)> {
+pub fn parse_header(text: &[u8]) -> Result<Fields, (usize, String)> {
     if text.len() > LONGEST {
         return Err((0, format!("a header of {} bytes ({LONGEST} at most)", text.len())));
     }
@@ -139,13 +139,13 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, parse};
+    use super::{Fields, parse_header};
 
     #[test]
     fn reads_what_numpy_writes_and_no_python() {
         let fields =
             |descr: &str, fortran, shape: &[usize]| Fields { descr: descr.into(), fortran, shape: shape.into() };
-        let read = |text: &str| parse(text.as_bytes());
+        let read = |text: &str| parse_header(text.as_bytes());
         let plain = read("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }     \n").unwrap();
         assert_eq!(plain, fields("<f4", false, &[3, 4]));
         assert_eq!(read("{\"shape\":(5L,),'fortran_order':True,'descr':'|O'}").unwrap(), fields("|O", true, &[5]));

@@ -3,7 +3,9 @@ pub mod arrays;
 pub mod cifar100;
 pub mod contract;
 pub mod darcy;
+pub mod ecg;
 pub mod measures;
+pub mod ninapro;
 pub mod pictures;
 pub mod rows;
 pub mod satellite;
@@ -58,5 +60,23 @@ pub const TASKS: &[TaskEntry] = &[
         objective: spherical::objective::open,
         metric: spherical::metric::open,
         reads: &["fidelity.wrn_spherical_head", "fidelity.point_shuffle"],
+    },
+    TaskEntry {
+        name: "ecg",
+        source: &ecg::source::EcgSource,
+        generator: &ecg::generator::EcgGenerator,
+        preparation: &ecg::preparation::EcgPreparation,
+        objective: ecg::objective::open,
+        metric: ecg::metric::open,
+        reads: &["fidelity.wrn_series_network", "evaluate.unseen_only"],
+    },
+    TaskEntry {
+        name: "ninapro",
+        source: &ninapro::source::NinaproSource,
+        generator: &ninapro::generator::NinaproGenerator,
+        preparation: &ninapro::preparation::NinaproPreparation,
+        objective: ninapro::objective::open,
+        metric: ninapro::metric::open,
+        reads: &["fidelity.point_shuffle"],
     },
 ];

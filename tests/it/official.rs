@@ -29,7 +29,11 @@ fn small_official_files_run_through_all_stages() {
         "the majority class of 58 pictures: {}",
         said.out
     );
-    assert_eq!(lab.executed().len(), 11);
+    // five stages of each of four cells, and the table
+    assert_eq!(lab.executed().len(), 5 * 4 + 1);
+    for part in ["ecg", "ninapro", "85.71"] {
+        assert!(said.out.contains(part), "{part}, the majority class of 560 windows of 7 gestures: {}", said.out);
+    }
     // A file of the folder is an input like any other: unchanged, nothing runs.
     lab.expect(0, &arguments);
     assert!(lab.executed().is_empty());
@@ -56,4 +60,41 @@ fn without_overrides_the_error_names_file_expected_and_found() {
     let missing = Lab::new(&text.replace("/darcy\"", "/nowhere\""));
     let said = missing.expect(2, &["m.toml"]);
     assert!(said.err.contains("nowhere"), "{}", said.err);
+}
+
+/// Files as the publishers of ECG and NinaPro's armband streams give them.
+#[test]
+fn the_publishers_recordings_run_through_all_stages() {
+    let Some(data) = data() else { return };
+    let data = data.canonicalize().unwrap();
+    let list = |names: &[String]| names.iter().map(|name| format!("{{ name = \"{name}\" }},\n")).collect::<String>();
+    let mut records: Vec<String> = std::fs::read_dir(data.join("ecg/records"))
+        .unwrap()
+        .map(|entry| format!("records/{}", entry.unwrap().file_name().into_string().unwrap()))
+        .collect();
+    records.sort();
+    let streams: Vec<String> = (0..28).map(|number| format!("myo_raw/Female0/training0/classe_{number}.dat")).collect();
+    let text = |ecg: &str, ninapro: &str| {
+        format!(
+            "[[grid]]\ntask = [\"ecg\", \"ninapro\"]\nmethod = [\"wrn/default\"]\n[data]\nsource = \"files\"\n\
+             [data.ecg]\ndir = \"{0}/ecg\"\nfiles = [{1}]\n{ecg}\n[data.ninapro]\ndir = \"{0}/ninapro\"\n\
+             files = [{2}]\n{ninapro}\n[network]\nwidth = 1\n[retrain]\nepochs = 1\n",
+            data.display(),
+            list(&records),
+            list(&streams)
+        )
+    };
+    let lab = Lab::new(&text("", ""));
+    let said = lab.expect(1, &["m.toml"]);
+    for part in [
+        "ecg, 137 files: 8528 recordings were expected, found 68; set data.recordings",
+        "an armband's stream of 8 electrodes does not fit data.channels 16; set data.channels",
+    ] {
+        assert!(said.err.contains(part), "{part}\n{}", said.err);
+    }
+    let ninapro = "channels = 8\nclasses = 7\ntrain = 266\nvalidation = 133\ntest = 133";
+    let lab = Lab::new(&text("recordings = 68", ninapro));
+    let said = lab.expect(0, &["m.toml"]);
+    assert_eq!(lab.executed().len(), 5 * 2 + 1);
+    assert!(said.out.contains("files") && said.out.contains("85.71"), "{}", said.out);
 }

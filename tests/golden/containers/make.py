@@ -1,8 +1,11 @@
-"""Files written by numpy and Python, with what they hold: npy.json and pickle.json. Needs numpy 2."""
+"""Files written by numpy and Python, with what they hold: npy.json, pickle.json, archive.json and npz.json. Needs numpy 2."""
 import io
 import json
+import lzma
 import pathlib
 import pickle
+import tarfile
+import zipfile
 
 import numpy as np
 
@@ -10,9 +13,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def save(name, value):
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     (HERE / name).write_text("[\n" + ",\n".join(json.dumps(v, separators=(",", ":")) for v in value) + "\n]\n")
-    return text
 
 
 def npy():
@@ -83,16 +84,109 @@ def pickles():
     }
     cases = []
     for name, value in values.items():
+        written = {}
         for protocol in range(6):
             if name == "many" and protocol not in (0, 3):
                 continue
-            data = pickle.dumps(value, protocol=protocol)
-            cases.append({"name": f"{name} {protocol}", "hex": data.hex(), "value": shown(value)})
-    # the names of numpy 1
-    data = pickle.dumps(values["arrays"], protocol=2).replace(b"numpy._core", b"numpy.core")
-    cases.append({"name": "numpy 1", "hex": data.hex(), "value": shown(values["arrays"])})
+            written[protocol] = pickle.dumps(value, protocol=protocol).hex()
+        if name == "arrays":
+            # the names of numpy 1
+            data = pickle.dumps(value, protocol=2)
+            written["numpy 1"] = data.replace(b"numpy._core", b"numpy.core").hex()
+        cases.append({"name": name, "hex": written, "value": shown(value)})
     save("pickle.json", cases)
+
+
+class Pipe(io.BytesIO):
+    """What cannot seek: sizes then come behind the data."""
+
+    def seekable(self):
+        return False
+
+    def tell(self):
+        raise OSError
+
+    def seek(self, *_):
+        raise OSError
+
+
+def archives():
+    cases = []
+    # bytes that look like the signatures that a reader seeks
+    tricky = b"PK\x07\x08" * 3 + b"PK\x03\x04" + bytes(range(256)) + b"PK\x07"
+    files = {"folder/alpha.txt": b"alpha" * 20, "empty": b"", "tricky": tricky, "p\u00e4th": b"\0" * 500, "last": b"PK\x07\x08"}
+
+    def add(name, data, members=files, error=""):
+        listed = [[path, body.hex()] for path, body in members.items()]
+        cases.append({"name": name, "hex": data.hex(), "members": listed, "error": error})
+
+    for method, word in [(zipfile.ZIP_STORED, "stored"), (zipfile.ZIP_DEFLATED, "deflated")]:
+        for out, way in [(io.BytesIO(), "sizes first"), (Pipe(), "sizes last")]:
+            for big in [False, True]:
+                out.__init__()
+                with zipfile.ZipFile(out, "w", method) as archive:
+                    archive.comment = b"PK\x07\x08 a comment"
+                    archive.writestr("folder/", b"")
+                    for path, body in files.items():
+                        info = zipfile.ZipInfo(path)
+                        info.compress_type = method
+                        with archive.open(info, "w", force_zip64=big) as member:
+                            member.write(body)
+                add(f"zip {word} {way}{' zip64' if big else ''}", out.getvalue())
+                if way == "sizes last" and not big:
+                    add(f"zip {word} split", b"PK\x07\x08" + out.getvalue())
+    plain = io.BytesIO()
+    with zipfile.ZipFile(plain, "w") as archive:
+        archive.writestr("a", b"abcd")
+    plain = plain.getvalue()
+    locked = bytearray(plain)
+    locked[6] |= 1
+    add("zip encrypted", bytes(locked), {}, "encrypted")
+    wrong = bytearray(plain)
+    wrong[31] ^= 1  # the first byte of the data
+    add("zip wrong sum", bytes(wrong), {}, "sum")
+    for path, word in [("../a", "leaves"), ("/a", "absolute"), ("C:a", "drive"), ("a\\..\\..\\b", "leaves")]:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr(path, b"x")
+        add(f"zip {path}", out.getvalue(), {}, word)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a", b"x")
+    add("zip bzip2", out.getvalue(), {}, "bzip2")
+    out = io.BytesIO()
+    zipfile.ZipFile(out, "w").close()
+    add("zip empty", out.getvalue(), {})
+    for form in [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT]:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+            for path, body in list(files.items()) + [("long/" * 30 + "name", b"x")]:
+                info = tarfile.TarInfo(path)
+                info.size = len(body)
+                archive.addfile(info, io.BytesIO(body))
+        members = {**files, "long/" * 30 + "name": b"x"}
+        add(f"tar.xz {form}", lzma.compress(out.getvalue()), members)
+    members = {"folder/alpha.txt": files["folder/alpha.txt"]}
+    parts = io.BytesIO()
+    with tarfile.open(fileobj=parts, mode="w") as archive:
+        info = tarfile.TarInfo("folder/alpha.txt")
+        info.size = 100
+        archive.addfile(info, io.BytesIO(files["folder/alpha.txt"]))
+    parts = parts.getvalue()
+    add("tar.xz of two streams", lzma.compress(parts[:700]) + lzma.compress(parts[700:]), members)
+    save("archive.json", cases)
+
+    cases = []
+    arrays = {"train": np.arange(6, dtype="f4").reshape(2, 3), "label": np.array([1, 0, 1], dtype="u1"), "f": np.ones((2, 2), order="F")}
+    for writer, name in [(np.savez, "stored"), (np.savez_compressed, "deflated")]:
+        for out in [io.BytesIO(), Pipe()]:
+            out.__init__()
+            writer(out, **arrays)
+            listed = [[key, list(value.shape), value.ravel().astype("f8").tolist()] for key, value in arrays.items()]
+            cases.append({"name": f"{name} {type(out).__name__}", "hex": out.getvalue().hex(), "arrays": listed})
+    save("npz.json", cases)
 
 
 npy()
 pickles()
+archives()

@@ -1,0 +1,83 @@
+//! Recordings of `challenge2017.pkl`: a dict of signals (`data`) and class names (`label`). Knows no split.
+
+use crate::data::npy::array_of;
+use crate::data::pickle::Pickle;
+use crate::data::pickle_object::{Id, Object};
+use crate::stages::context::StageError;
+use crate::tasks::ecg::recordings::{Collector, Values};
+use crate::tasks::ecg::windows::{CLASSES, label};
+use std::io::Read;
+use std::path::Path;
+
+/// Reads the whole pickle; signals go to `collector` in file order. The labels in the same order.
+pub fn read(
+    file: &str,
+    reader: &mut dyn Read,
+    scratch: &Path,
+    collector: &mut Collector,
+) -> Result<Vec<u32>, StageError> {
+    let pickle = Pickle::read(file, reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
+    let item = |key: &str| {
+        let found = pickle.item(pickle.root(), key);
+        found
+            .ok_or_else(|| StageError::Data(format!("{file}: a dict with `data` and `label` was expected, no `{key}`")))
+    };
+    let (signals, names) = (items(&pickle, item("data")?), names(file, &pickle, item("label")?)?);
+    let signals = signals.ok_or_else(|| {
+        StageError::Data(format!("{file}: `data` should be an array of objects or a list, one signal each"))
+    })?;
+    if signals.len() != names.len() {
+        let (signals, names) = (signals.len(), names.len());
+        return Err(StageError::Data(format!(
+            "{file}: as many labels as signals were expected, found {names} labels and {signals} signals"
+        )));
+    }
+    for (number, id) in signals.iter().enumerate() {
+        let shown = format!("{file}, recording {number}");
+        collector.add(shown.clone(), &signal(&shown, &pickle, *id)?)?;
+    }
+    let label_of = |(number, name): (usize, &String)| {
+        let expected = CLASSES.join(", ");
+        label(name).ok_or_else(|| {
+            StageError::Data(format!(
+                "{file}, recording {number}: one of the labels {expected} was expected, found `{name}`"
+            ))
+        })
+    };
+    names.iter().enumerate().map(label_of).collect()
+}
+
+/// The objects of a list, a tuple or an array of objects.
+fn items(pickle: &Pickle, id: Id) -> Option<&[Id]> {
+    match pickle.get(id) {
+        Object::List(items) | Object::Tuple(items) => Some(items),
+        Object::Array { data, .. } => match pickle.get(*data) {
+            Object::List(items) => Some(items),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn names(file: &str, pickle: &Pickle, id: Id) -> Result<Vec<String>, StageError> {
+    let wrong = || StageError::Data(format!("{file}: `label` should hold one text per recording"));
+    if let Some(items) = items(pickle, id) {
+        return items.iter().map(|item| pickle.text(*item).map(str::to_string).ok_or_else(wrong)).collect();
+    }
+    let damaged = |e: crate::data::npy::NpyError| StageError::Data(e.to_string());
+    let mut array = array_of(&format!("{file}, `label`"), pickle, id).map_err(damaged)?;
+    (0..array.remaining()).map(|_| array.next_text().map_err(damaged)).collect()
+}
+
+/// A one-dimensional array of numbers, or one whose other axes have length 1.
+fn signal(shown: &str, pickle: &Pickle, id: Id) -> Result<Values, StageError> {
+    let data = |problem: String| StageError::Data(format!("{shown}: {problem}"));
+    let mut array = array_of(shown, pickle, id).map_err(|e| StageError::Data(e.to_string()))?;
+    let len = array.remaining();
+    if array.header().shape.iter().any(|axis| *axis != len && *axis != 1) {
+        return Err(data(format!("a signal of one axis was expected, found shape {:?}", array.header().shape)));
+    }
+    let mut values = vec![0.0; len];
+    array.next_f64(&mut values).map_err(|e| StageError::Data(e.to_string()))?;
+    Values::of(&values).map_err(data)
+}

@@ -1,0 +1,161 @@
+//! Recordings between the raw files and the data set: names and labels in memory, values in a scratch file, so that they can
+//! be written in any order. Knows no container and no split.
+
+use crate::stages::context::StageError;
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// Samples of one recording as a file gave them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    Whole(Vec<i16>),
+    Real(Vec<f32>),
+}
+
+impl Values {
+    /// Whole numbers of 16 bits where all values are such, else single precision. The error names the sample.
+    pub fn of(values: &[f64]) -> Result<Values, String> {
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(format!("sample {at}: a finite number was expected, found {}", values[at]));
+        }
+        let whole = |v: &f64| *v == v.trunc() && (-32768.0..=32767.0).contains(v);
+        if values.iter().all(whole) {
+            return Ok(Values::Whole(values.iter().map(|v| *v as i16).collect()));
+        }
+        Ok(Values::Real(values.iter().map(|v| *v as f32).collect()))
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Whole(values) => values.len(),
+            Values::Real(values) => values.len(),
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Values::Whole(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::Real(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+
+    fn flat(&self) -> bool {
+        match self {
+            Values::Whole(values) => values.windows(2).all(|pair| pair[0] == pair[1]),
+            Values::Real(values) => values.windows(2).all(|pair| pair[0] == pair[1]),
+        }
+    }
+}
+
+/// One recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    pub name: String,
+    pub len: usize,
+    /// Whether the scratch file holds it as whole numbers.
+    whole: bool,
+    /// Where in the scratch file.
+    at: u64,
+}
+
+/// Takes recordings in.
+pub struct Collector {
+    file: BufWriter<File>,
+    list: Vec<Recording>,
+    end: u64,
+}
+
+impl Collector {
+    /// The scratch file lies in `folder` without a name.
+    pub fn new(folder: &Path) -> Result<Self, StageError> {
+        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder)?);
+        Ok(Collector { file, list: Vec::new(), end: 0 })
+    }
+
+    /// Takes one recording of at least two different values. The error names it.
+    pub fn add(&mut self, name: String, values: &Values) -> Result<(), StageError> {
+        let len = values.len();
+        if len == 0 || values.flat() || u32::try_from(len).is_err() {
+            let found = if len == 0 || values.flat() { "all alike" } else { "too many" };
+            return Err(StageError::Data(format!(
+                "{name}: a recording of values that differ was expected, found {len} values, {found}: it cannot be \
+                 normalised; leave it out and set data.recordings to what is left"
+            )));
+        }
+        let bytes = values.bytes();
+        self.file.write_all(&bytes)?;
+        self.list.push(Recording { name, len, whole: matches!(values, Values::Whole(_)), at: self.end });
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub fn finish(self) -> Result<Recordings, StageError> {
+        let file = self.file.into_inner().map_err(|e| StageError::from(e.into_error()))?;
+        let whole = self.list.iter().all(|recording| recording.whole);
+        Ok(Recordings { file, list: self.list, whole })
+    }
+}
+
+/// Recordings by their number, in the order in which they came.
+pub struct Recordings {
+    file: File,
+    pub list: Vec<Recording>,
+    /// Whether every recording holds whole numbers of 16 bits.
+    pub whole: bool,
+}
+
+impl Recordings {
+    /// The values as little-endian bytes: 16-bit integers where all recordings are whole, else single precision.
+    pub fn bytes(&mut self, number: usize) -> Result<Vec<u8>, StageError> {
+        let Recording { len, whole, at, .. } = self.list[number];
+        let mut bytes = vec![0u8; len * if whole { 2 } else { 4 }];
+        self.file.seek(SeekFrom::Start(at))?;
+        self.file.read_exact(&mut bytes)?;
+        if !whole || self.whole {
+            return Ok(bytes);
+        }
+        let value = |pair: &[u8]| f32::from(i16::from_le_bytes([pair[0], pair[1]]));
+        Ok(bytes.chunks_exact(2).flat_map(|pair| value(pair).to_le_bytes()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Collector, Values};
+
+    #[test]
+    fn whole_numbers_stay_whole_unless_others_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = Values::of(&[1.0, -32768.0, 32767.0]).unwrap();
+        assert_eq!(whole, Values::Whole(vec![1, -32768, 32767]));
+        let real = Values::of(&[1.0, 32768.0]).unwrap();
+        assert_eq!(real, Values::Real(vec![1.0, 32768.0]));
+        assert!(Values::of(&[1.0, f64::NAN]).unwrap_err().contains("sample 1"));
+        let collect = |all: &[&Values]| {
+            let mut collector = Collector::new(folder.path()).unwrap();
+            for (number, values) in all.iter().enumerate() {
+                collector.add(format!("r{number}"), values).unwrap();
+            }
+            collector.finish().unwrap()
+        };
+        let mut both = collect(&[&whole, &whole]);
+        assert!(both.whole);
+        assert_eq!(both.bytes(1).unwrap(), [1, 0, 0, 128, 255, 127]);
+        let mut mixed = collect(&[&whole, &real]);
+        assert!(!mixed.whole);
+        let bytes = mixed.bytes(0).unwrap();
+        assert_eq!(bytes[..8], [1f32.to_le_bytes(), (-32768f32).to_le_bytes()].concat());
+        let bytes = mixed.bytes(1).unwrap();
+        assert_eq!(bytes, [1f32.to_le_bytes(), 32768f32.to_le_bytes()].concat());
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_normalised_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for values in [vec![], vec![3], vec![3, 3, 3]] {
+            let error = Collector::new(folder.path()).unwrap().add("A1".into(), &Values::Whole(values)).unwrap_err();
+            assert!(error.to_string().starts_with("A1: "), "{error}");
+        }
+    }
+}
