@@ -1,6 +1,8 @@
 //! Collects the tables: stages, tasks, spaces, algorithms, switches, definitions. Nobody else reads them.
 
 use crate::algorithms::ALGORITHMS;
+use crate::artifacts::dataset::{DATASET_FILE, DatasetMeta};
+use crate::artifacts::samples::{Part, Samples};
 use crate::data::lock::lookup;
 use crate::digest::Digest;
 use crate::fidelity::SWITCHES;
@@ -8,11 +10,18 @@ use crate::fingerprint::table::Table;
 use crate::manifest::starter::Candidate;
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
 use crate::spaces::SPACES;
+use crate::artifacts::sample_view::Sample;
+use crate::stages::preview;
 use crate::stages::entry::{Kind, Setting, StageEntry};
 use crate::stages::{Parts, rows};
 use crate::tasks::arrays::inspect::{self, FoundArray};
 use crate::tasks::{ARRAYS, TASKS};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Reads one file of an artifact.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 /// Everything that a manifest may name, and how it runs.
 pub struct Catalog {
@@ -22,6 +31,10 @@ pub struct Catalog {
     pub locked: fn(&Path, &str, &str) -> Result<Option<Digest>, String>,
     /// The arrays in a folder.
     pub look: fn(&Path) -> Result<Vec<Candidate>, String>,
+    /// Whether the arrays of a user's own task fit together, by folder and settings `task.…`.
+    pub check_arrays: fn(&Path, &Map<String, Value>) -> Result<(), String>,
+    /// Samples of a prepared data set, whose files the reader gives by name.
+    pub preview: fn(&str, ReadFile<'_>, usize) -> Result<Vec<Sample>, String>,
     /// The code of this binary.
     pub table: &'static Table,
 }
@@ -38,8 +51,20 @@ impl Catalog {
             switches: switches(),
             definitions: definitions(),
         };
-        Catalog { stages, vocabulary, locked, look, table: Table::embedded() }
+        Catalog { stages, vocabulary, locked, look, check_arrays: inspect::check, preview, table: Table::embedded() }
     }
+}
+
+fn preview(task: &str, read: ReadFile<'_>, count: usize) -> Result<Vec<Sample>, String> {
+    let meta: DatasetMeta = serde_json::from_slice(&read(DATASET_FILE)?).map_err(|e| format!("{DATASET_FILE}: {e}"))?;
+    let mut samples = Samples { meta, parts: BTreeMap::new() };
+    let search = samples.meta.search.clone();
+    for part in [search.train.part, search.score.part] {
+        let bytes = read(&format!("{part}.safetensors"))?;
+        samples.parts.insert(part.clone(), Part::decode(&part, &bytes)?);
+    }
+    let row = TASKS.iter().find(|row| row.name == task).unwrap_or(&ARRAYS);
+    preview::look(row.objective, &samples, count)
 }
 
 fn look(folder: &Path) -> Result<Vec<Candidate>, String> {

@@ -1,4 +1,5 @@
 //! The command line: one verb per file. `catalog` collects the tables; nobody else reads them.
+pub mod bundle;
 pub mod catalog;
 pub mod check;
 pub mod completions;
@@ -15,6 +16,7 @@ pub mod logs;
 pub mod options;
 pub mod plan;
 pub mod render;
+pub mod preview;
 pub mod report;
 pub mod results;
 pub mod run;

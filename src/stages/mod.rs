@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod inputs;
 pub mod preprocess;
+pub mod preview;
 pub mod retrain;
 pub mod search;
 

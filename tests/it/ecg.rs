@@ -404,6 +404,8 @@ fn windows_vote_for_their_recording() {
             last: split,
             source: "files".into(),
             class_names: ["N", "A", "O", "~"].map(str::to_string).to_vec(),
+            loss: None,
+            metric: None,
         },
         parts: BTreeMap::from([("test".to_string(), part)]),
     };

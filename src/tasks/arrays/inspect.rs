@@ -4,7 +4,9 @@
 use crate::data::npy::Npy;
 use crate::data::npz::{NpzError, arrays};
 use crate::data::safetensors_stream::Stream;
-use crate::tasks::arrays::options::Place;
+use crate::tasks::arrays::options::{Options, Pair, Place};
+use crate::tasks::arrays::shapes;
+use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -46,8 +48,34 @@ pub fn look(folder: &Path) -> Result<Vec<FoundArray>, String> {
     Ok(found)
 }
 
-/// Shape of one array by its header alone, and of npz and safetensors by looking for it.
-pub fn shape_of(folder: &Path, place: &Place) -> Result<Vec<usize>, String> {
+/// Whether the arrays that a task's settings name fit together, by their shapes. Files that are not there are passed over:
+/// who runs the task is told.
+pub fn check(folder: &Path, settings: &Map<String, Value>) -> Result<(), String> {
+    let options = Options::parse(settings)?;
+    let pairs = [Some(options.train()), options.validation(), options.test()];
+    let mut first: Option<[(String, Vec<usize>); 2]> = None;
+    for Pair { x, y } in pairs.into_iter().flatten() {
+        if !folder.join(&x.file).is_file() || !folder.join(&y.file).is_file() {
+            continue;
+        }
+        let (x_shape, y_shape) = (shape_of(folder, &x)?, shape_of(folder, &y)?);
+        let (x, y) = (x.to_string(), y.to_string());
+        let input = shapes::input(&options, &x, &x_shape)?;
+        shapes::paired(&x, &x_shape, &y, &y_shape)?;
+        shapes::target(&options, &y, &y_shape, &input)?;
+        match &first {
+            None => first = Some([(x, x_shape), (y, y_shape)]),
+            Some([(other, shape), (other_y, shape_y)]) => {
+                shapes::alike(&x, &x_shape, other, shape)?;
+                shapes::alike(&y, &y_shape, other_y, shape_y)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shape of one array.
+fn shape_of(folder: &Path, place: &Place) -> Result<Vec<usize>, String> {
     let file = File::open(folder.join(&place.file)).map_err(|e| format!("{}: {e}", place.file))?;
     let mut found = Vec::new();
     one(&place.file, &mut BufReader::new(file), &mut found)?;

@@ -5,5 +5,6 @@ pub mod metric;
 pub mod objective;
 pub mod options;
 pub mod preparation;
+pub mod shapes;
 pub mod source;
 pub mod staged;

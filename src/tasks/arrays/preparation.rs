@@ -6,6 +6,7 @@ use crate::data::part::{PartWriter, Promise};
 use crate::seed::Purpose;
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::arrays::options::{Kind, Options, Pair, Place, word};
+use crate::tasks::arrays::shapes::{self, InputShape};
 use crate::tasks::arrays::staged::{Staged, stage};
 use crate::tasks::contract::preparation::Preparation;
 use safetensors::Dtype;
@@ -107,32 +108,8 @@ struct Set<'a> {
 impl<'a> Set<'a> {
     fn open(options: &Options, pair: &Pair, staged: &'a BTreeMap<Place, Staged>) -> Result<Set<'a>, StageError> {
         let (x, y) = (&staged[&pair.x], &staged[&pair.y]);
-        let dimension = usize::from(options.dimension);
-        let (channels, spatial) = match x.shape.len() - 1 {
-            rank if rank == dimension => (1, x.shape[1..].to_vec()),
-            rank if rank == dimension + 1 && options.channels_last => {
-                (x.shape[rank], x.shape[1..rank].to_vec())
-            }
-            rank if rank == dimension + 1 => (x.shape[1], x.shape[2..].to_vec()),
-            _ => {
-                let expected = if dimension == 1 { "(N,C,L) or (N,L)" } else { "(N,C,H,W) or (N,H,W)" };
-                return Err(StageError::Data(format!(
-                    "{}: expected an array {expected} for `dimension = {dimension}`, found shape {:?}",
-                    x.place, x.shape
-                )));
-            }
-        };
-        if x.rows() != y.rows() {
-            return Err(StageError::Data(format!(
-                "{}: expected {} rows as in {}, found {}",
-                y.place,
-                x.rows(),
-                x.place,
-                y.rows()
-            )));
-        }
+        let InputShape { channels, spatial, channels_last } = checked(options, x, y).map_err(StageError::Data)?;
         let number = staged.keys().position(|place| *place == pair.x).unwrap_or(0);
-        let channels_last = options.channels_last && x.shape.len() == dimension + 2;
         Ok(Set { number, x, y, channels, spatial, channels_last })
     }
 
@@ -142,15 +119,7 @@ impl<'a> Set<'a> {
 
     fn fits(&self, train: &Set<'_>) -> Result<(), StageError> {
         for (own, other) in [(self.x, train.x), (self.y, train.y)] {
-            if own.shape[1..] != other.shape[1..] {
-                return Err(StageError::Data(format!(
-                    "{}: expected rows of shape {:?} as in {}, found {:?}",
-                    own.place,
-                    &other.shape[1..],
-                    other.place,
-                    &own.shape[1..]
-                )));
-            }
+            shapes::alike(&own.place, &own.shape, &other.place, &other.shape).map_err(StageError::Data)?;
         }
         Ok(())
     }
@@ -173,6 +142,13 @@ impl<'a> Set<'a> {
             ))),
         }
     }
+}
+
+fn checked(options: &Options, x: &Staged, y: &Staged) -> Result<InputShape, String> {
+    let input = shapes::input(options, &x.place, &x.shape)?;
+    shapes::paired(&x.place, &x.shape, &y.place, &y.shape)?;
+    shapes::target(options, &y.place, &y.shape, &input)?;
+    Ok(input)
 }
 
 /// What is subtracted from each channel and what divides it.
@@ -218,15 +194,8 @@ impl Scale {
 /// The form of the targets, from their shape and values.
 fn target(options: &Options, sets: &[&Set<'_>]) -> Result<Target, StageError> {
     let y = sets[0].y;
-    let wrong = |expected: String| {
-        let kind = word(&options.kind);
-        StageError::Data(format!("{}: expected {expected} for `kind = \"{kind}\"`, found shape {:?}", y.place, y.shape))
-    };
     match options.kind {
         Kind::Point => {
-            if y.row_len() != 1 {
-                return Err(wrong("one class per row".into()));
-            }
             let mut largest = 0;
             let mut values = Vec::new();
             for set in sets {
@@ -246,9 +215,6 @@ fn target(options: &Options, sets: &[&Set<'_>]) -> Result<Target, StageError> {
             Ok(Target::Point { classes })
         }
         Kind::MultiLabel => {
-            if y.shape.len() != 2 {
-                return Err(wrong("a row of labels per row: (N, labels)".into()));
-            }
             let mut values = Vec::new();
             for set in sets {
                 for row in 0..set.rows() {
@@ -264,15 +230,7 @@ fn target(options: &Options, sets: &[&Set<'_>]) -> Result<Target, StageError> {
             Ok(Target::MultiLabel { labels: y.shape[1] })
         }
         Kind::Dense => {
-            let spatial = &sets[0].spatial;
-            let rank = y.shape.len() - 1;
-            let channels = if y.shape[1..] == spatial[..] {
-                1
-            } else if rank == spatial.len() + 1 && y.shape[2..] == spatial[..] {
-                y.shape[1]
-            } else {
-                return Err(wrong(format!("a value per position {spatial:?} of the inputs")));
-            };
+            let channels = if y.shape.len() - 1 == sets[0].spatial.len() { 1 } else { y.shape[1] };
             Ok(Target::Dense { channels })
         }
     }
