@@ -78,7 +78,7 @@ fn toy() -> Catalog {
         methods: (0..METHODS).map(method).collect(),
         ..Vocabulary::default()
     };
-    Catalog { stages, vocabulary, locked: |_, _, _| Ok(None), table: Table::embedded() }
+    Catalog { stages, vocabulary, locked: |_, _, _| Ok(None), table: Table::embedded(), ..Catalog::collect() }
 }
 
 fn manifest(seeds: usize) -> String {

@@ -72,6 +72,11 @@ pub struct DatasetMeta {
     /// `official`, `files`, or `embedded:<size>`.
     pub source: String,
     pub class_names: Vec<String>,
+    /// Loss and score of a user's own task, by name; the tasks of the benchmark have theirs in code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
 }
 
 /// One array as bytes, row-major, little-endian.

@@ -2,6 +2,7 @@
 pub mod architecture;
 pub mod dataset;
 pub mod published;
+pub mod sample_view;
 pub mod samples;
 pub mod score;
 pub mod summary;

@@ -1,16 +1,27 @@
 //! Collects the tables: stages, tasks, spaces, algorithms, switches, definitions. Nobody else reads them.
 
 use crate::algorithms::ALGORITHMS;
+use crate::artifacts::dataset::{DATASET_FILE, DatasetMeta};
+use crate::artifacts::sample_view::Sample;
+use crate::artifacts::samples::{Part, Samples};
 use crate::data::lock::lookup;
 use crate::digest::Digest;
 use crate::fidelity::SWITCHES;
 use crate::fingerprint::table::Table;
+use crate::manifest::starter::Candidate;
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
 use crate::spaces::SPACES;
 use crate::stages::entry::{Kind, Setting, StageEntry};
+use crate::stages::preview;
 use crate::stages::{Parts, rows};
-use crate::tasks::TASKS;
+use crate::tasks::arrays::inspect::{self, FoundArray};
+use crate::tasks::{ARRAYS, TASKS};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Reads one file of an artifact.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
 
 /// Everything that a manifest may name, and how it runs.
 pub struct Catalog {
@@ -18,13 +29,19 @@ pub struct Catalog {
     pub vocabulary: Vocabulary,
     /// The digest that a data lock holds for a task's file, if any.
     pub locked: fn(&Path, &str, &str) -> Result<Option<Digest>, String>,
+    /// The arrays in a folder.
+    pub look: fn(&Path) -> Result<Vec<Candidate>, String>,
+    /// Whether the arrays of a user's own task fit together, by folder and settings `task.…`.
+    pub check_arrays: fn(&Path, &Map<String, Value>) -> Result<(), String>,
+    /// Samples of a prepared data set, whose files the reader gives by name.
+    pub preview: fn(&str, ReadFile<'_>, usize) -> Result<Vec<Sample>, String>,
     /// The code of this binary.
     pub table: &'static Table,
 }
 
 impl Catalog {
     pub fn collect() -> Catalog {
-        let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS });
+        let stages = rows(Parts { tasks: TASKS, spaces: SPACES, algorithms: ALGORITHMS, arrays: &ARRAYS });
         let mut settings: Vec<Setting> = stages.iter().flat_map(|stage| stage.settings.iter().cloned()).collect();
         settings.extend(resource_settings());
         let vocabulary = Vocabulary {
@@ -34,8 +51,30 @@ impl Catalog {
             switches: switches(),
             definitions: definitions(),
         };
-        Catalog { stages, vocabulary, locked, table: Table::embedded() }
+        Catalog { stages, vocabulary, locked, look, check_arrays: inspect::check, preview, table: Table::embedded() }
     }
+}
+
+fn preview(task: &str, read: ReadFile<'_>, count: usize) -> Result<Vec<Sample>, String> {
+    let meta: DatasetMeta = serde_json::from_slice(&read(DATASET_FILE)?).map_err(|e| format!("{DATASET_FILE}: {e}"))?;
+    let mut samples = Samples { meta, parts: BTreeMap::new() };
+    let search = samples.meta.search.clone();
+    for part in [search.train.part, search.score.part] {
+        let bytes = read(&format!("{part}.safetensors"))?;
+        samples.parts.insert(part.clone(), Part::decode(&part, &bytes)?);
+    }
+    let row = TASKS.iter().find(|row| row.name == task).unwrap_or(&ARRAYS);
+    preview::look(row.objective, &samples, count)
+}
+
+fn look(folder: &Path) -> Result<Vec<Candidate>, String> {
+    let candidate = |array: FoundArray| Candidate {
+        place: array.place.to_string(),
+        shape: array.shape,
+        whole: array.whole,
+        binary: array.binary,
+    };
+    Ok(inspect::look(folder)?.into_iter().map(candidate).collect())
 }
 
 fn locked(lock: &Path, task: &str, name: &str) -> Result<Option<Digest>, String> {
@@ -55,16 +94,16 @@ fn tasks() -> Vec<TaskWord> {
 /// Dimension and form of each task in the table (tasks.md §1).
 const TASK_FORMS: &[(&str, u8, Form)] = &[
     ("cifar100", 2, Form::Point),
+    ("cosmic", 2, Form::Dense),
     ("darcy", 2, Form::Dense),
+    ("deepsea", 1, Form::MultiLabel),
+    ("ecg", 1, Form::Point),
+    ("fsd50k", 2, Form::MultiLabel),
+    ("ninapro", 2, Form::Point),
+    ("psicov", 2, Form::Dense),
     ("satellite", 1, Form::Point),
     ("spherical", 2, Form::Point),
-    ("ecg", 1, Form::Point),
-    ("ninapro", 2, Form::Point),
-    ("deepsea", 1, Form::MultiLabel),
-    ("fsd50k", 2, Form::MultiLabel),
 ];
-const TASK_FORMS: &[(&str, u8, Form)] =
-    &[("cifar100", 2, Form::Point), ("cosmic", 2, Form::Dense), ("darcy", 2, Form::Dense), ("psicov", 2, Form::Dense)];
 
 fn methods() -> Vec<MethodWord> {
     vec![MethodWord {
@@ -91,13 +130,13 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/cifar100.toml", include_str!("../../manifests/tasks/cifar100.toml")),
         ("manifests/tasks/cosmic.toml", include_str!("../../manifests/tasks/cosmic.toml")),
         ("manifests/tasks/darcy.toml", include_str!("../../manifests/tasks/darcy.toml")),
+        ("manifests/tasks/deepsea.toml", include_str!("../../manifests/tasks/deepsea.toml")),
+        ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
+        ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
+        ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
+        ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
-        ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
-        ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
-        ("manifests/tasks/deepsea.toml", include_str!("../../manifests/tasks/deepsea.toml")),
-        ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
-        ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

@@ -1,4 +1,5 @@
 //! The command line: one verb per file. `catalog` collects the tables; nobody else reads them.
+pub mod bundle;
 pub mod catalog;
 pub mod check;
 pub mod completions;
@@ -10,9 +11,11 @@ pub mod explain;
 pub mod fetch;
 pub mod gc;
 pub mod graph;
+pub mod init;
 pub mod logs;
 pub mod options;
 pub mod plan;
+pub mod preview;
 pub mod render;
 pub mod report;
 pub mod results;

@@ -43,6 +43,14 @@ pub enum Verb {
     Doctor(DoctorOptions),
     /// Fetch the data of a manifest, nothing else
     Fetch(RunOptions),
+    /// Look at a folder of arrays and write a manifest that trains on them
+    Init(InitOptions),
+    /// Draw a few samples of a task with their labels
+    Preview(PreviewOptions),
+    /// Pack the data of a manifest, and its results on demand, for a machine without a network
+    Bundle(BundleOptions),
+    /// Take a bundle into the cache
+    Unbundle(UnbundleOptions),
     /// Free space in the cache
     Gc(GcOptions),
     /// Compare two runs
@@ -144,6 +152,26 @@ pub struct RunOptions {
     /// How often a running node saves its state, such as 30s or 5m; 0s: after every step
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub save_every: String,
+}
+
+impl RunOptions {
+    /// All defaults.
+    pub fn of(manifest: ManifestOptions, cache: CacheOptions) -> RunOptions {
+        RunOptions {
+            manifest,
+            select: SelectOptions::default(),
+            cache,
+            jobs: None,
+            device: Device::Cpu,
+            require_cached: false,
+            fail_fast: false,
+            max_fail: None,
+            offline: false,
+            format: Format::Text,
+            out: None,
+            save_every: "5m".to_string(),
+        }
+    }
 }
 
 #[derive(Args, Debug, Clone)]
@@ -250,6 +278,61 @@ pub struct DoctorOptions {
     pub cache: CacheOptions,
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct InitOptions {
+    /// Folder with .npy, .npz or .safetensors files
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Name of the task [default: the folder's]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The manifest to write [default: NAME.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct PreviewOptions {
+    /// The task
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    /// The manifest whose data are drawn [default: tiny embedded data]
+    #[arg(short, long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub layers: LayerOptions,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+    /// How many samples
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 8)]
+    pub count: usize,
+    /// The figure [default: TASK.svg]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct BundleOptions {
+    #[command(flatten)]
+    pub manifest: ManifestOptions,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+    /// The file to write, such as data.tar.zst
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Also what was searched, trained and scored
+    #[arg(long)]
+    pub results: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct UnbundleOptions {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub cache: CacheOptions,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -32,6 +32,8 @@ impl Session {
     pub fn open(catalog: Catalog, path: &Path, layers: &LayerOptions) -> Result<Session, Exit> {
         let request = Request { profile: layers.profile.clone(), set: layers.set.clone() };
         let manifest = load(path, &catalog.vocabulary, &request).map_err(Exit::usage)?;
+        check_own_tasks(&catalog, &manifest)
+            .map_err(|problem| Exit::usage(format!("{}: {problem}", path.display())))?;
         let shared = Arc::new(shared_settings(&manifest));
         let plan =
             expand(&catalog.stages, manifest.cells.clone(), &shared, &|_| None).map_err(|error| match error {
@@ -100,6 +102,23 @@ impl Session {
         }
         Ok((targets, forced))
     }
+}
+
+/// The arrays of the user's own tasks, as far as their files are there.
+fn check_own_tasks(catalog: &Catalog, manifest: &Manifest) -> Result<(), String> {
+    for task in &manifest.own_tasks {
+        let Some(cell) = manifest.cells.iter().find(|cell| cell.task == task.name) else {
+            continue;
+        };
+        let Some(dir) = cell.settings.get("data.dir").and_then(Value::as_str) else {
+            return Err(format!("the task `{}` has no `dir`, the folder of its arrays", task.name));
+        };
+        let own = cell.settings.iter().filter(|(key, _)| key.starts_with("task."));
+        let own = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+        (catalog.check_arrays)(Path::new(dir), &own)
+            .map_err(|problem| format!("the task `{}`: {problem}", task.name))?;
+    }
+    Ok(())
 }
 
 /// What nodes without axes see: the manifest's own settings, and the conditions that stand beside every table.

@@ -3,8 +3,8 @@
 use crate::cli::exit::{Outcome, USAGE};
 use crate::cli::options::{Cli, Verb};
 use crate::cli::{
-    check, completions, diff, doctor, exec_node, fetch, gc, graph, logs, plan, report, results, run, schema, status,
-    why,
+    bundle, check, completions, diff, doctor, exec_node, fetch, gc, graph, init, logs, plan, preview, report, results,
+    run, schema, status, why,
 };
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -46,6 +46,10 @@ fn dispatch(verb: &Verb) -> Outcome {
         Verb::Schema => schema::schema(),
         Verb::Doctor(options) => doctor::doctor(options),
         Verb::Fetch(options) => fetch::fetch(options),
+        Verb::Init(options) => init::init(options),
+        Verb::Preview(options) => preview::preview(options),
+        Verb::Bundle(options) => bundle::bundle(options),
+        Verb::Unbundle(options) => bundle::unbundle(options),
         Verb::Gc(options) => gc::gc(options),
         Verb::Diff(options) => diff::diff(options),
         Verb::Completions { shell } => completions::completions(*shell),

@@ -18,6 +18,7 @@ pub mod run;
 pub mod schema;
 pub mod selector;
 pub mod setting;
+pub mod starter;
 pub mod suggest;
 pub mod task;
 pub mod vocabulary;

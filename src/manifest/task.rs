@@ -2,11 +2,12 @@
 
 use crate::manifest::diagnostic::{Diagnostic, Source};
 use crate::manifest::document::{Datum, Entry, Table};
-use crate::manifest::flatten::Flattener;
+use crate::manifest::flatten::{Assignment, Flattener};
 use crate::manifest::layer::Layer;
 use crate::manifest::selector::{bad_dimension, bad_form, dimension, form};
 use crate::manifest::vocabulary::{Form, TaskWord};
 use crate::manifest::words::{Meaning, Words};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Adds the tasks under the key `task` to the words, so that everything read later may name them.
@@ -74,7 +75,18 @@ pub fn settings(words: &Words<'_>, source: &Arc<Source>, entry: &Entry, found: &
                 flattener.entry("data", entry, Some(task));
             }
         }
-        set.extend(flattener.out);
+        let mut own = flattener.out;
+        let span = entry.key_span.clone();
+        let mut say = |key: &str, value: Value| {
+            if !own.iter().any(|one| one.key == key) {
+                own.push(Assignment { key: key.to_string(), task: Some(task), value, span: span.clone() });
+            }
+        };
+        let word = &words.tasks[task];
+        say("task.dimension", word.dimension.into());
+        say("task.kind", word.form.word().into());
+        say("data.source", "files".into());
+        set.extend(own);
     }
     Layer { set, overrides: Vec::new() }
 }

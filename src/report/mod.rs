@@ -14,6 +14,7 @@ pub mod latex;
 pub mod markdown;
 pub mod number;
 pub mod profile_plot;
+pub mod samples_plot;
 pub mod svg;
 pub mod terminal;
 pub mod text_table;

@@ -130,9 +130,15 @@ impl FetchParams {
             params.seed = seed.transpose().map_err(|e| format!("`data.seed`: {e}"))?;
             return Ok(params);
         }
-        let files = settings.get("data.files").cloned();
-        let files = files.ok_or_else(|| format!("`data.files` is not set for {}", source.task()))?;
-        params.files = serde_json::from_value(files).map_err(|e| format!("`data.files`: {e}"))?;
+        let named = source.files(settings);
+        params.files = if named.is_empty() {
+            let files = settings.get("data.files").cloned();
+            let files = files.ok_or_else(|| format!("`data.files` is not set for {}", source.task()))?;
+            serde_json::from_value(files).map_err(|e| format!("`data.files`: {e}"))?
+        } else {
+            let plain = |name| OfficialFile { name, bytes: None, sha256: None, md5: None };
+            named.into_iter().map(plain).collect()
+        };
         for file in &params.files {
             let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
             if !file.name.split('/').all(plain) || file.name.contains(['\\', '\0']) {

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod inputs;
 pub mod preprocess;
+pub mod preview;
 pub mod retrain;
 pub mod search;
 
@@ -29,12 +30,15 @@ pub struct Parts {
     pub tasks: &'static [TaskEntry],
     pub spaces: &'static [SpaceEntry],
     pub algorithms: &'static [AlgorithmEntry],
+    /// Stands for every task of a user's own; its files are in `tasks/arrays/`.
+    pub arrays: &'static TaskEntry,
 }
 
 impl Parts {
     fn task(&self, names: &Names) -> Result<&'static TaskEntry, String> {
         let name = names.task.as_deref().unwrap_or_default();
-        self.tasks.iter().find(|row| row.name == name).ok_or_else(|| format!("there is no task `{name}`"))
+        // a manifest lets no unknown name through: what is not in the table is a task of the user's own
+        Ok(self.tasks.iter().find(|row| row.name == name).unwrap_or(self.arrays))
     }
 
     fn space(&self, names: &Names) -> Result<&'static SpaceEntry, String> {
@@ -75,7 +79,13 @@ fn one_thread(memory_mib: u64) -> Resources {
     Resources { threads: 1, memory_mib, gpus: 0, seconds: None }
 }
 
-/// A source file of the task, space or algorithm that the names choose.
+/// A source file of the task that the names choose.
+fn task_file(parts: &Parts, names: &Names, role: &str) -> String {
+    let folder = parts.task(names).map_or("arrays", |row| row.name);
+    format!("tasks/{folder}/{role}.rs")
+}
+
+/// A source file of the space or algorithm that the names choose.
 fn file(folder: &str, name: &Option<String>, role: &str) -> String {
     format!("{folder}/{}{role}", name.as_deref().unwrap_or_default())
 }
@@ -95,10 +105,10 @@ fn fetch_row(parts: Parts) -> StageEntry {
             let Ok(task) = parts.task(names) else { return Vec::new() };
             FetchParams::from_settings(params, task.source).map(|p| p.external(task.source)).unwrap_or_default()
         }),
-        roots: Box::new(|names, params| {
-            let mut roots = vec!["stages/fetch.rs".to_string(), file("tasks", &names.task, "/source.rs")];
+        roots: Box::new(move |names, params| {
+            let mut roots = vec!["stages/fetch.rs".to_string(), task_file(&parts, names, "source")];
             if params.get("data.source").is_some_and(|source| source == "embedded") {
-                roots.push(file("tasks", &names.task, "/generator.rs"));
+                roots.push(task_file(&parts, names, "generator"));
             }
             roots
         }),
@@ -123,14 +133,14 @@ fn preprocess_row(parts: Parts) -> StageEntry {
             Ok(PreprocessParams::from_settings(&settings, parts.task(names)?.preparation)?.to_settings())
         }),
         external: Box::new(|_, _| Vec::new()),
-        roots: Box::new(|names, _| {
-            vec!["stages/preprocess.rs".to_string(), file("tasks", &names.task, "/preparation.rs")]
+        roots: Box::new(move |names, _| {
+            vec!["stages/preprocess.rs".to_string(), task_file(&parts, names, "preparation")]
         }),
         resources: one_thread(1024),
         run: Box::new(move |names, params, context| {
             let task = parts.task(names).map_err(StageError::Code)?;
             let params = PreprocessParams::from_settings(params, task.preparation).map_err(StageError::Code)?;
-            preprocess::preprocess(task.preparation, &params, context)
+            preprocess::preprocess(names.task.as_deref().unwrap_or_default(), task.preparation, &params, context)
         }),
     }
 }
@@ -171,10 +181,10 @@ fn retrain_row(parts: Parts) -> StageEntry {
         numeric: true,
         params: Box::new(move |names, settings| retrain::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
-        roots: Box::new(|names, _| {
+        roots: Box::new(move |names, _| {
             vec![
                 "stages/retrain.rs".to_string(),
-                file("tasks", &names.task, "/objective.rs"),
+                task_file(&parts, names, "objective"),
                 file("spaces", &names.space, "/child.rs"),
             ]
         }),
@@ -202,11 +212,11 @@ fn evaluate_row(parts: Parts) -> StageEntry {
         numeric: true,
         params: Box::new(move |names, settings| evaluate::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
-        roots: Box::new(|names, _| {
+        roots: Box::new(move |names, _| {
             vec![
                 "stages/evaluate.rs".to_string(),
-                file("tasks", &names.task, "/metric.rs"),
-                file("tasks", &names.task, "/objective.rs"),
+                task_file(&parts, names, "metric"),
+                task_file(&parts, names, "objective"),
                 file("spaces", &names.space, "/child.rs"),
             ]
         }),

@@ -14,6 +14,8 @@ pub struct PreprocessParams {
     /// Matters to embedded data only, where it is part of the data set's tag.
     pub size: Size,
     pub counts: Counts,
+    /// `task.…` of a user's own task; empty for all others.
+    pub options: Map<String, Value>,
 }
 
 /// What a manifest may set for this stage.
@@ -26,7 +28,11 @@ impl PreprocessParams {
     pub fn from_settings(settings: &Map<String, Value>, preparation: &dyn Preparation) -> Result<Self, String> {
         let (origin, size) = origin_of(settings)?;
         let counts = resolve(preparation.counts(), settings, origin, size)?;
-        Ok(PreprocessParams { origin, size: if origin == Origin::Embedded { size } else { Size::default() }, counts })
+        let size = if origin == Origin::Embedded { size } else { Size::default() };
+        let own = |(key, value): (&String, &Value)| key.starts_with("task.").then(|| (key.clone(), value.clone()));
+        let options = if preparation.takes_options() { settings.iter().filter_map(own).collect() } else { Map::new() };
+        preparation.check_options(&options)?;
+        Ok(PreprocessParams { origin, size, counts, options })
     }
 
     /// The canonical settings.
@@ -38,6 +44,7 @@ impl PreprocessParams {
             settings.insert("data.size".into(), plain(serde_json::to_value(self.size)));
         }
         self.counts.write(&mut settings);
+        settings.extend(self.options.clone());
         settings
     }
 
@@ -53,9 +60,13 @@ impl PreprocessParams {
 
 /// Runs a preprocess node: slot `raw` to `dataset.json`, `train.safetensors`, `test.safetensors`.
 pub fn preprocess(
+    task: &str,
     preparation: &dyn Preparation,
     params: &PreprocessParams,
     context: &mut dyn Context,
 ) -> Result<(), StageError> {
+    if preparation.takes_options() {
+        return preparation.prepare_with(task, &params.options, &params.tag(), context);
+    }
     preparation.prepare(&params.counts, &params.tag(), context)
 }

@@ -1,6 +1,7 @@
 //! The store: a folder of content-addressed blobs, and the records that say which blobs a node's key stands for.
 
 pub mod aside;
+pub mod bundle;
 pub mod checkpoint;
 pub mod clock;
 pub mod codec;

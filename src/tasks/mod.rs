@@ -1,10 +1,11 @@
 //! The table of tasks. Nobody but the catalog and tests reads it.
+pub mod arrays;
 pub mod cifar100;
 pub mod contract;
 pub mod cosmic;
 pub mod darcy;
-pub mod ecg;
 pub mod deepsea;
+pub mod ecg;
 pub mod fsd50k;
 pub mod measures;
 pub mod ninapro;
@@ -15,6 +16,17 @@ pub mod satellite;
 pub mod spherical;
 
 use crate::tasks::contract::entry::TaskEntry;
+
+/// Every task of a user's own.
+pub const ARRAYS: TaskEntry = TaskEntry {
+    name: "arrays",
+    source: &arrays::source::ArraysSource,
+    generator: &arrays::generator::ArraysGenerator,
+    preparation: &arrays::preparation::ArraysPreparation,
+    objective: arrays::objective::open,
+    metric: arrays::metric::open,
+    reads: &["fidelity.wrn_spherical_head", "fidelity.wrn_series_network", "fidelity.point_shuffle"],
+};
 
 pub const TASKS: &[TaskEntry] = &[
     TaskEntry {
@@ -27,6 +39,15 @@ pub const TASKS: &[TaskEntry] = &[
         reads: &["retrain.cutout", "fidelity.validation_augmented", "fidelity.point_shuffle"],
     },
     TaskEntry {
+        name: "cosmic",
+        source: &cosmic::source::CosmicSource,
+        generator: &cosmic::generator::CosmicGenerator,
+        preparation: &cosmic::preparation::CosmicPreparation,
+        objective: cosmic::objective::open,
+        metric: cosmic::metric::open,
+        reads: &["fidelity.cosmic_fixed_jitter"],
+    },
+    TaskEntry {
         name: "darcy",
         source: &darcy::source::DarcySource,
         generator: &darcy::generator::DarcyGenerator,
@@ -34,6 +55,51 @@ pub const TASKS: &[TaskEntry] = &[
         objective: darcy::objective::open,
         metric: darcy::metric::open,
         reads: &["fidelity.darcy_batch_means"],
+    },
+    TaskEntry {
+        name: "deepsea",
+        source: &deepsea::source::DeepseaSource,
+        generator: &deepsea::generator::DeepseaGenerator,
+        preparation: &deepsea::preparation::DeepseaPreparation,
+        objective: deepsea::objective::open,
+        metric: deepsea::metric::open,
+        reads: &["fidelity.wrn_series_network"],
+    },
+    TaskEntry {
+        name: "ecg",
+        source: &ecg::source::EcgSource,
+        generator: &ecg::generator::EcgGenerator,
+        preparation: &ecg::preparation::EcgPreparation,
+        objective: ecg::objective::open,
+        metric: ecg::metric::open,
+        reads: &["fidelity.wrn_series_network", "evaluate.unseen_only"],
+    },
+    TaskEntry {
+        name: "fsd50k",
+        source: &fsd50k::source::Fsd50kSource,
+        generator: &fsd50k::generator::Fsd50kGenerator,
+        preparation: &fsd50k::preparation::Fsd50kPreparation,
+        objective: fsd50k::objective::open,
+        metric: fsd50k::metric::open,
+        reads: &[],
+    },
+    TaskEntry {
+        name: "ninapro",
+        source: &ninapro::source::NinaproSource,
+        generator: &ninapro::generator::NinaproGenerator,
+        preparation: &ninapro::preparation::NinaproPreparation,
+        objective: ninapro::objective::open,
+        metric: ninapro::metric::open,
+        reads: &["fidelity.point_shuffle"],
+    },
+    TaskEntry {
+        name: "psicov",
+        source: &psicov::source::PsicovSource,
+        generator: &psicov::generator::PsicovGenerator,
+        preparation: &psicov::preparation::PsicovPreparation,
+        objective: psicov::objective::open,
+        metric: psicov::metric::open,
+        reads: &["fidelity.psicov_shuffled_lengths"],
     },
     TaskEntry {
         name: "satellite",
@@ -52,59 +118,5 @@ pub const TASKS: &[TaskEntry] = &[
         objective: spherical::objective::open,
         metric: spherical::metric::open,
         reads: &["fidelity.wrn_spherical_head", "fidelity.point_shuffle"],
-    },
-    TaskEntry {
-        name: "ecg",
-        source: &ecg::source::EcgSource,
-        generator: &ecg::generator::EcgGenerator,
-        preparation: &ecg::preparation::EcgPreparation,
-        objective: ecg::objective::open,
-        metric: ecg::metric::open,
-        reads: &["fidelity.wrn_series_network", "evaluate.unseen_only"],
-    },
-    TaskEntry {
-        name: "ninapro",
-        source: &ninapro::source::NinaproSource,
-        generator: &ninapro::generator::NinaproGenerator,
-        preparation: &ninapro::preparation::NinaproPreparation,
-        objective: ninapro::objective::open,
-        metric: ninapro::metric::open,
-        reads: &["fidelity.point_shuffle"],
-    },
-    TaskEntry {
-        name: "deepsea",
-        source: &deepsea::source::DeepseaSource,
-        generator: &deepsea::generator::DeepseaGenerator,
-        preparation: &deepsea::preparation::DeepseaPreparation,
-        objective: deepsea::objective::open,
-        metric: deepsea::metric::open,
-        reads: &["fidelity.wrn_series_network"],
-    },
-    TaskEntry {
-        name: "fsd50k",
-        source: &fsd50k::source::Fsd50kSource,
-        generator: &fsd50k::generator::Fsd50kGenerator,
-        preparation: &fsd50k::preparation::Fsd50kPreparation,
-        objective: fsd50k::objective::open,
-        metric: fsd50k::metric::open,
-        reads: &[],
-    },
-    TaskEntry {
-        name: "cosmic",
-        source: &cosmic::source::CosmicSource,
-        generator: &cosmic::generator::CosmicGenerator,
-        preparation: &cosmic::preparation::CosmicPreparation,
-        objective: cosmic::objective::open,
-        metric: cosmic::metric::open,
-        reads: &["fidelity.cosmic_fixed_jitter"],
-    },
-    TaskEntry {
-        name: "psicov",
-        source: &psicov::source::PsicovSource,
-        generator: &psicov::generator::PsicovGenerator,
-        preparation: &psicov::preparation::PsicovPreparation,
-        objective: psicov::objective::open,
-        metric: psicov::metric::open,
-        reads: &["fidelity.psicov_shuffled_lengths"],
     },
 ];

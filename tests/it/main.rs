@@ -20,6 +20,7 @@ mod networks;
 mod ninapro;
 mod official;
 mod ops;
+mod own_data;
 mod paper_tables;
 mod progress;
 mod psicov;

@@ -29,7 +29,7 @@ type Changes = Vec<(&'static str, Value)>;
 
 fn prepared(mut context: DataContext, changes: &[(&'static str, Value)]) -> Result<Samples, StageError> {
     let params = PreprocessParams::from_settings(&definition("psicov", changes), &PsicovPreparation).unwrap();
-    preprocess(&PsicovPreparation, &params, &mut context)?;
+    preprocess("test", &PsicovPreparation, &params, &mut context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     let part = |name: &str| {
         let bytes = context.output(&format!("{name}.safetensors"));
@@ -216,6 +216,8 @@ fn the_toy_of_the_specification() {
         last: split,
         source: "files".into(),
         class_names: Vec::new(),
+        loss: None,
+        metric: None,
     };
     let samples = Samples { meta, parts: BTreeMap::from([("test".to_string(), part)]) };
     let map =

@@ -177,6 +177,8 @@ mod tests {
                 last: split,
                 source: "embedded:tiny".into(),
                 class_names: Vec::new(),
+                loss: None,
+                metric: None,
             },
             parts: BTreeMap::from([("test".to_string(), part)]),
         }

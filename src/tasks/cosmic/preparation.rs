@@ -64,6 +64,8 @@ impl Preparation for CosmicPreparation {
             last: Split { train: rows("train", 0, both), score: rows("test", 0, test) },
             source: source.to_string(),
             class_names: vec![],
+            loss: None,
+            metric: None,
         };
         let json = serde_json::to_vec_pretty(&meta).map_err(|e| StageError::Code(e.to_string()))?;
         context.write(DATASET_FILE, &json)

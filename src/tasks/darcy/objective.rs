@@ -162,6 +162,8 @@ mod tests {
                 last: split,
                 source: "embedded:tiny".into(),
                 class_names: Vec::new(),
+                loss: None,
+                metric: None,
             },
             parts: BTreeMap::from([("train".to_string(), part)]),
         }

@@ -74,6 +74,8 @@ impl Preparation for DeepseaPreparation {
             last: Split { train: rows(0), score: rows(2) },
             source: source.to_string(),
             class_names,
+            loss: None,
+            metric: None,
         };
         let json = serde_json::to_vec_pretty(&meta).map_err(|e| StageError::Code(e.to_string()))?;
         context.write(DATASET_FILE, &json)

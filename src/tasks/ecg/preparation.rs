@@ -70,6 +70,8 @@ impl Preparation for EcgPreparation {
             last: Split { train: rows("train", 0, written[0]), score: rows("test", 0, written[2]) },
             source: source.to_string(),
             class_names: CLASSES.map(str::to_string).to_vec(),
+            loss: None,
+            metric: None,
         };
         let json = serde_json::to_vec_pretty(&meta).map_err(|e| StageError::Code(e.to_string()))?;
         context.write(DATASET_FILE, &json)

@@ -33,6 +33,10 @@ impl Values {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn bytes(&self) -> Vec<u8> {
         match self {
             Values::Whole(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),

@@ -84,6 +84,8 @@ pub mod tests {
                 last: split,
                 source: "embedded:tiny".into(),
                 class_names: Vec::new(),
+                loss: None,
+                metric: None,
             },
             parts: BTreeMap::from([("train".to_string(), part)]),
         }

@@ -1,4 +1,5 @@
-//! Mean area under the ROC curve over labels; mean average precision beside it. A constant answer scores one half.
+//! Mean area under the ROC curve and mean average precision over labels; either may be the reported one. A constant answer
+//! scores one half, or the share of positives.
 
 use crate::artifacts::samples::Samples;
 use crate::artifacts::score::{Direction, Trivial};
@@ -7,7 +8,14 @@ use crate::tasks::contract::metric::{Measure, Metric, MetricError, MetricParams}
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reported {
+    Auroc,
+    AveragePrecision,
+}
+
 struct MeanAuroc {
+    reported: Reported,
     /// Scored samples × labels, row-major.
     truth: Vec<bool>,
     labels: usize,
@@ -16,6 +24,24 @@ struct MeanAuroc {
 
 /// Opens the scored rows of a dataset whose `y` is `f32` (N,labels). `task` is for messages.
 pub fn open<'a>(task: &str, samples: &'a Samples, params: &MetricParams) -> Result<Box<dyn Metric + 'a>, String> {
+    scored(task, samples, params, Reported::Auroc)
+}
+
+/// As `open`, with the average precision as the reported score.
+pub fn open_average_precision<'a>(
+    task: &str,
+    samples: &'a Samples,
+    params: &MetricParams,
+) -> Result<Box<dyn Metric + 'a>, String> {
+    scored(task, samples, params, Reported::AveragePrecision)
+}
+
+fn scored<'a>(
+    task: &str,
+    samples: &'a Samples,
+    params: &MetricParams,
+    reported: Reported,
+) -> Result<Box<dyn Metric + 'a>, String> {
     let rows = &samples.split(params.split).score;
     let array = &samples.part(rows)?.y;
     let &[_, labels] = &array.shape[..] else {
@@ -28,13 +54,16 @@ pub fn open<'a>(task: &str, samples: &'a Samples, params: &MetricParams) -> Resu
         let positive = truth.iter().skip(label).step_by(labels).filter(|t| **t).count();
         positive > 0 && positive < rows.len()
     };
-    if !(0..labels).any(has_both) {
+    if reported == Reported::Auroc && !(0..labels).any(has_both) {
         return Err(format!(
             "{task}: none of the {labels} labels has both positive and negative samples among the {} scored ones: no AUROC",
             rows.len()
         ));
     }
-    Ok(Box::new(MeanAuroc { truth, labels, tally: LabelScores::new(labels) }))
+    if !truth.contains(&true) {
+        return Err(format!("{task}: none of the {} scored samples has any label: nothing to rank", rows.len()));
+    }
+    Ok(Box::new(MeanAuroc { reported, truth, labels, tally: LabelScores::new(labels) }))
 }
 
 impl Metric for MeanAuroc {
@@ -62,20 +91,49 @@ impl Metric for MeanAuroc {
         if expected != found {
             return Err(MetricError::Incomplete { expected, found });
         }
-        let (value, skipped) = self.tally.mean_auroc();
+        let (area, skipped) = self.tally.mean_auroc();
         let (precision, without_positive) = self.tally.mean_average_precision();
+        let mut details = BTreeMap::from([
+            ("labels without AUROC".to_string(), skipped as f64),
+            ("labels without average precision".to_string(), without_positive as f64),
+        ]);
+        let trivial = |value| Trivial { name: "constant scores".to_string(), value };
+        if self.reported == Reported::AveragePrecision {
+            if area.is_finite() {
+                details.insert("mean AUROC".to_string(), area);
+            }
+            return Ok(Measure {
+                metric: "mAP",
+                unit: "",
+                direction: Direction::Higher,
+                value: precision,
+                trivial: trivial(self.prevalence()),
+                details,
+            });
+        }
+        details.insert("mean average precision".to_string(), precision);
         Ok(Measure {
             metric: "mean AUROC",
             unit: "",
             direction: Direction::Higher,
-            value,
-            trivial: Trivial { name: "constant scores".to_string(), value: 0.5 },
-            details: BTreeMap::from([
-                ("mean average precision".to_string(), precision),
-                ("labels without AUROC".to_string(), skipped as f64),
-                ("labels without average precision".to_string(), without_positive as f64),
-            ]),
+            value: area,
+            trivial: trivial(0.5),
+            details,
         })
+    }
+}
+
+impl MeanAuroc {
+    /// Mean share of positives over the labels that have any: the average precision of constant scores.
+    fn prevalence(&self) -> f64 {
+        let rows = self.truth.len() / self.labels;
+        let positives = |label: usize| self.truth.iter().skip(label).step_by(self.labels).filter(|t| **t).count();
+        let shares: Vec<f64> = (0..self.labels)
+            .map(positives)
+            .filter(|positives| *positives > 0)
+            .map(|positives| positives as f64 / rows as f64)
+            .collect();
+        shares.iter().sum::<f64>() / shares.len() as f64
     }
 }
 
@@ -112,6 +170,8 @@ mod tests {
                 last: split,
                 source: "embedded:tiny".into(),
                 class_names: Vec::new(),
+                loss: None,
+                metric: None,
             },
             parts: BTreeMap::from([("train".to_string(), part)]),
         }

@@ -159,7 +159,6 @@ mod tests {
         let at = |j: usize, k: usize| bytes[j * SIDE + k];
         assert_eq!([at(59, 0), at(45, 0), at(45, 15), at(45, 30), at(0, 0)], [136, 204, 131, 59, 131]);
         assert_eq!(bytes.iter().map(|b| u32::from(*b)).sum::<u32>(), 210_797);
-        assert_eq!(projection.bytes(&[7; 1024]).iter().filter(|b| **b == 0).count() > 0, true);
         assert_eq!(projection.bytes(&[0; 1024]), [0; 3600]);
     }
 }

@@ -24,6 +24,8 @@ fn meta(task: &str, shape: TaskShape, train: usize, test: usize) -> DatasetMeta 
         last: Split { train: rows("train", 0, train), score: rows("test", 0, test) },
         source: "embedded:tiny".to_string(),
         class_names: Vec::new(),
+        loss: None,
+        metric: None,
     }
 }
 
