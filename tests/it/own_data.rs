@@ -53,7 +53,7 @@ fn a_folder_of_series_runs_end_to_end() {
     assert!(lab.expect(2, &["init", "--data", "Bumps"]).err.contains("--output"));
     let run = ["bumps.toml", "--set", "run.seeds=[0]", "--set", "retrain.epochs=12", "--set", "network.width=4"];
     lab.expect(0, &run);
-    let results = lab.expect(0, &["results", "bumps.toml", "--format", "json"]);
+    let results = lab.expect(0, &[&["results", "--format", "json"][..], &run].concat());
     let scores: serde_json::Value = serde_json::from_str(&results.out).unwrap();
     let score = scores.as_array().unwrap().first().cloned().unwrap_or_default();
     assert_eq!(
@@ -89,7 +89,7 @@ fn fields_with_their_own_test_run_end_to_end() {
     }
     let sets = ["--set", "run.seeds=[0]", "--set", "retrain.epochs=30", "--set", "network.width=2"];
     lab.expect(0, &[&["affine.toml"][..], &sets].concat());
-    let results = lab.expect(0, &["results", "affine.toml", "--format", "json"]);
+    let results = lab.expect(0, &[&["results", "affine.toml", "--format", "json"][..], &sets].concat());
     let scores: serde_json::Value = serde_json::from_str(&results.out).unwrap();
     let (value, trivial) = (&scores[0]["value"], &scores[0]["trivial"]["value"]);
     assert!(value.as_f64().unwrap() < 0.8 * trivial.as_f64().unwrap(), "{}", results.out);

@@ -85,7 +85,7 @@ fn features(picture: &[u8]) -> Vec<f64> {
         let weight = (std::f64::consts::PI * (at / 60) as f64 / 60.0).sin() / 2000.0;
         let rgb = [0, 1, 2].map(|c| f64::from(picture[c * 3600 + at]) / 255.0);
         let (high, low) = (rgb[0].max(rgb[1]).max(rgb[2]), rgb[0].min(rgb[1]).min(rgb[2]));
-        if high - low > 0.15 {
+        if high - low > 0.5 * high && high > 0.2 {
             let range = high - low;
             let hue = if high == rgb[0] {
                 (rgb[1] - rgb[2]) / range

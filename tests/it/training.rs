@@ -321,11 +321,14 @@ fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
                 };
                 assert!(fits, "{}: {value}", switch.key);
             }
+            // some matter in one of the splits only
             let canonical = |value: Option<Value>| {
-                let mut map = Map::from_iter([("retrain.split".to_string(), json!("search"))]);
-                map.retain(|key, _| settings.iter().any(|s| s.key == key));
-                map.extend(value.map(|v| (switch.key.to_string(), v)));
-                params(map, Reads { task: &[switch.key], space: &[switch.key] }).unwrap()
+                ["search", "final"].map(|split| {
+                    let mut map = Map::from_iter([("retrain.split".to_string(), json!(split))]);
+                    map.retain(|key, _| settings.iter().any(|s| s.key == key));
+                    map.extend(value.clone().map(|v| (switch.key.to_string(), v)));
+                    params(map, Reads { task: &[switch.key], space: &[switch.key] }).unwrap()
+                })
             };
             assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
             assert_eq!(canonical(None), canonical(Some(switch.as_run.value())), "{}", switch.key);

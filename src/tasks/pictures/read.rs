@@ -18,7 +18,8 @@ const LONGEST_NAMES: u64 = 1 << 20;
 /// Reads slot `raw`: `train`, `test`, `meta` (Python version) or `train.bin`, `test.bin`, `fine_label_names.txt` (binary
 /// version), as files or inside an archive.
 pub fn read(context: &mut dyn Context) -> Result<Found, StageError> {
-    let mut found = Found { scratch: context.scratch()?, parts: BTreeMap::new(), class_names: None };
+    let mut found =
+        Found { scratch: context.scratch()?, names: context.names(RAW), parts: BTreeMap::new(), class_names: None };
     for name in context.names(RAW) {
         if context.stop_asked() {
             return Err(StageError::Interrupted);
@@ -68,6 +69,8 @@ impl Pictures {
 /// What the files held so far.
 pub struct Found {
     scratch: PathBuf,
+    /// Of all raw files.
+    names: Vec<String>,
     /// `train` and `test`.
     parts: BTreeMap<String, Pictures>,
     pub class_names: Option<Vec<String>>,
@@ -100,7 +103,8 @@ impl Found {
     ) -> Result<&Pictures, StageError> {
         let pictures = self.parts.get(part).ok_or_else(|| {
             StageError::Data(format!(
-                "{task}: expected pictures named `{part}` or `{part}.bin`, found none; name the files in data.files"
+                "{task}: expected pictures named `{part}` or `{part}.bin`, found none in {}; name the files in data.files",
+                self.names.join(", ")
             ))
         })?;
         pictures.check(wanted, settings, classes)?;

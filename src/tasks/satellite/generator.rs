@@ -62,7 +62,7 @@ impl Generator for SatelliteGenerator {
             ]);
             let mut output = context.create(name)?;
             start_npy(&mut output, "|O", &[])?;
-            write_pickle(&mut output, &root)?;
+            write_pickle(&mut output, &Item::Objects { shape: vec![], items: vec![root] })?;
             output.close()?;
         }
         Ok(())

@@ -106,9 +106,11 @@ impl Wanted {
             let npy = Npy::open(name, BufReader::with_capacity(1 << 16, &mut raw)).map_err(damaged)?;
             let pickle = npy.into_object(&scratch).map_err(damaged)?;
             let wrong = |what: &str| StageError::Data(format!("{name}: expected a dict with {what}"));
-            let labels = pickle.item(pickle.root(), "label").and_then(|id| pickle.integers(id));
+            // an array without axes, whose one element is the dict
+            let root = pickle.elements(pickle.root()).and_then(|all| all.first().copied()).unwrap_or(pickle.root());
+            let labels = pickle.item(root, "label").and_then(|id| pickle.integers(id));
             let labels = labels.ok_or_else(|| wrong("an array of integers `label`"))?;
-            let data = pickle.item(pickle.root(), "data").ok_or_else(|| wrong("an array `data`"))?;
+            let data = pickle.item(root, "data").ok_or_else(|| wrong("an array `data`"))?;
             let mut data = array_of(name, &pickle, data).map_err(damaged)?;
             let NpyHeader { shape, fortran, .. } = data.header();
             let expected = [labels.len(), self.length];
