@@ -173,7 +173,7 @@ pub fn manifest(name: &str, dir: &str, own_name: &str, arrays: &[Candidate]) -> 
     if test.is_empty() {
         text.push_str("test_share = 0.2\n");
     }
-    let rate = if guess.kind == "dense" { "learning_rate = 0.001\n" } else { "" };
+    let rate = if guess.kind == "dense" { "learning_rate = 0.01\n" } else { "" };
     let batch = if guess.kind == "dense" { batch.min(8) } else { batch };
     let _ = write!(
         text,
@@ -211,7 +211,7 @@ mod tests {
         ];
         let text = manifest("mine", "d", "mine.toml", &arrays).unwrap();
         for part in
-            ["dimension = 2", "kind = \"dense\"", "test_x = \"x_test.npy\"", "batch = 8", "learning_rate = 0.001"]
+            ["dimension = 2", "kind = \"dense\"", "test_x = \"x_test.npy\"", "batch = 8", "learning_rate = 0.01"]
         {
             assert!(text.contains(part), "{part}\n{text}");
         }

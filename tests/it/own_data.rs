@@ -87,7 +87,7 @@ fn fields_with_their_own_test_run_end_to_end() {
     for part in ["kind = \"dense\"", "test_x = \"test.safetensors:x\"", "dimension = 2"] {
         assert!(said.out.contains(part), "{part}\n{}", said.out);
     }
-    let sets = ["--set", "run.seeds=[0]", "--set", "retrain.epochs=30", "--set", "network.width=2"];
+    let sets = ["--set", "run.seeds=[0]", "--set", "retrain.epochs=80", "--set", "network.width=2"];
     lab.expect(0, &[&["affine.toml"][..], &sets].concat());
     let results = lab.expect(0, &[&["results", "affine.toml", "--format", "json"][..], &sets].concat());
     let scores: serde_json::Value = serde_json::from_str(&results.out).unwrap();
