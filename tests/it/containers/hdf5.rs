@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The file, whose runs of zeros are given by their length.
-fn file(case: &Value) -> Vec<u8> {
+pub fn file(case: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     for piece in case["packed"].as_array().unwrap() {
         match piece.as_u64() {
