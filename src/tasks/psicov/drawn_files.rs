@@ -46,6 +46,7 @@ pub fn distances_file(protein: &Features) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::{distances_file, features_file};
+    use crate::data::pickle_writer::{Item, write_pickle};
     use crate::tasks::psicov::features::draw;
     use crate::tasks::psicov::official_files::{read_distances, read_features};
     use crate::tasks::psicov::residues::Table;
