@@ -31,4 +31,13 @@ for pair in npy:npy pickle:pickle archive:archive npz:npz; do
             printf '%b' "$(printf '%s' "$hex" | sed 's/../\\x&/g')" > "corpus/$target/golden-$index"
         done
 done
-du -s corpus/* 
+# hdf5.json gives runs of zeros by their length.
+mkdir -p corpus/hdf5
+grep -o '"packed":\[[^]]*\]' ../tests/golden/containers/hdf5.json | grep -o '"[0-9a-f]*"\|[0-9]\+' |
+    { while read -r piece; do
+        case $piece in
+        \"*) printf '%b' "$(printf '%s' "$piece" | tr -d '"' | sed 's/../\\x&/g')" ;;
+        *) head -c "$piece" /dev/zero ;;
+        esac
+    done; } > corpus/hdf5/golden-1
+du -s corpus/*

@@ -6,6 +6,7 @@ use nasperf_pipe::data::bed::Bed;
 use nasperf_pipe::data::csv_table::CsvTable;
 use nasperf_pipe::data::fasta::Fasta;
 use nasperf_pipe::data::fits::Fits;
+use nasperf_pipe::data::hdf5_values::Hdf5;
 use nasperf_pipe::data::mat4::Mat4;
 use nasperf_pipe::data::mat5::Mat5;
 use nasperf_pipe::data::npy::{Npy, NpyError, array_of};
@@ -84,6 +85,14 @@ pub fn mat(bytes: &[u8]) {
     while let Ok(Some(mut matrix)) = file.next_matrix() {
         let count = (matrix.rows * matrix.columns).min(VALUES) as usize;
         let _ = matrix.read(&mut values[..count]);
+    }
+}
+
+pub fn hdf5(bytes: &[u8]) {
+    let Ok(file) = Hdf5::open("x", &mut &bytes[..], &std::env::temp_dir()) else { return };
+    for dataset in file.datasets().iter().take(20) {
+        let mut values = vec![0.0; dataset.elements().min(VALUES as usize)];
+        let _ = file.values(dataset).and_then(|mut found| found.read(&mut values));
     }
 }
 

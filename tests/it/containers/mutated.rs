@@ -5,6 +5,7 @@ mod manifest_body;
 #[path = "../../../fuzz/bodies/readers.rs"]
 mod readers;
 
+use crate::containers::hdf5::file;
 use crate::containers::{golden, unhex};
 use crate::data_context::test_data;
 use crate::manifest::vocabulary::vocabulary;
@@ -92,6 +93,12 @@ fn arrays_of_numpy() {
     let seeds = [written("npy.json"), real("psicov/distance", "guuA-cb.npy")].concat();
     mutate("npy", &seeds, &mut readers::npy);
     mutate("npz", &written("npz.json"), &mut readers::npz);
+}
+
+#[test]
+fn files_of_hdf5() {
+    let seeds: Vec<Vec<u8>> = golden("hdf5.json").iter().map(file).collect();
+    mutate("hdf5", &seeds, &mut readers::hdf5);
 }
 
 #[test]
