@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn bits_of_many_rows_keep_their_places() {
         let mut tally = LabelScores::new(5);
-        let truth = |row: usize| std::array::from_fn::<bool, 5, _>(|label| (row * 7 + label * label) % 3 == 0);
+        let truth = |row: usize| std::array::from_fn::<bool, 5, _>(|label| (row * 7 + label * label).is_multiple_of(3));
         for row in 0..100 {
             let truth = truth(row);
             tally.add(&truth.map(|t| if t { 1.0 } else { -1.0 }), &truth);

@@ -57,7 +57,8 @@ mod tests {
     fn ranks_run_against_scores() {
         let scores = [f32::INFINITY, f32::MAX, 1.0, 1e-45, 0.0, -1e-45, -1.0, f32::MIN, f32::NEG_INFINITY];
         let ranks = scores.map(rank);
-        assert!(ranks.is_sorted_by(|a, b| a < b));
+        let rising = ranks.is_sorted_by(|a, b| a < b);
+        assert!(rising);
         assert_eq!(rank(0.0), rank(-0.0));
     }
 }

@@ -32,7 +32,7 @@ fn sound(kind: &str, n: usize) -> Vec<f32> {
             "noise" => drawn[i],
             "sweep" => 0.8 * (TAU * (40.0 * t + 2500.0 * t * t)).sin(),
             "faint tone" => (32_767.0 * 0.002 * (TAU * 440.0 * t).sin()).round_ties_even() / 32_768.0,
-            "loud and quiet" => drawn[i] * if i / 4000 % 2 == 0 { 1.0 } else { 1e-5 },
+            "loud and quiet" => drawn[i] * if (i / 4000).is_multiple_of(2) { 1.0 } else { 1e-5 },
             "clicks" => f64::from(u8::from(i % 977 == 5)) * 0.9,
             "silence" => 0.0,
             other => panic!("no sound {other}"),
