@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check test first smoke learn golden bench-setup bench paper clean
+.PHONY: help check test first smoke learn golden fuzz bench-setup bench paper clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,12 @@ paper: ## the paper's tables and profiles from its published scores, without tra
 golden: ## renew tests/golden/ from what the program gives now; read the diff before committing it
 	NASPERF_GOLDEN=renew $(CARGO) test --release
 	git --no-pager diff --stat -- tests/golden
+
+FUZZED = archive csv fits hdf5 manifest mat npy npz pickle text wav
+
+fuzz: ## a minute of every reader on damaged input (needs cargo-fuzz and a nightly compiler)
+	fuzz/seed.sh
+	for target in $(FUZZED); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 -rss_limit_mb=2048 || exit 1; done
 
 bench-setup: ## the programs that benchmarks compare with, in target/peer (needs Python and its package index)
 	python3 -m venv target/peer

@@ -10,7 +10,7 @@ use std::io::{self, Cursor, Read};
 /// A file name inside an archive longer than this is an error (Linux allows 4,096 in a path).
 const LONGEST_NAME: u64 = 8192;
 /// KiB that a decoder of xz may ask for: `xz -9` needs 65 MiB, and its long mode up to 1.5 GiB.
-const XZ_MEMORY: u32 = 1 << 19;
+const XZ_MEMORY: u32 = 1 << 17;
 /// Largest window of zstd, as a power of two: `zstd -19` has 23, `--long` 27.
 const ZSTD_WINDOW: u32 = 27;
 

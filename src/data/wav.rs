@@ -190,7 +190,7 @@ fn read_format<R: Read>(source: &mut Counting<R>, len: u32) -> Result<WavFormat,
         return Err(format!("expected 1 to {MOST_CHANNELS} channels, found {channels}"));
     }
     // A value has as many whole bytes as it needs, and stands in their upper bits.
-    let width = 8 * bits.div_ceil(8);
+    let width = if bits <= 64 { 8 * bits.div_ceil(8) } else { 0 };
     let known = match tag {
         1 => matches!(width, 8 | 16 | 24 | 32),
         3 => matches!(bits, 32 | 64),

@@ -3,7 +3,7 @@
 mod many;
 mod refusal;
 mod schema;
-mod vocabulary;
+pub mod vocabulary;
 
 use nasperf_pipe::manifest::load::{load, parse};
 use nasperf_pipe::manifest::request::Request;

@@ -1,5 +1,7 @@
 //! Containers of raw data: files that other programs wrote, and the real files of the data folder.
 mod archives;
+mod hdf5;
+mod mutated;
 mod numpy;
 mod readers;
 
