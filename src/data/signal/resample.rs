@@ -1,7 +1,7 @@
 //! Change of the sampling rate by a windowed sinc, for any pair of rates. Knows no file.
 //!
-//! Measured by the tests, for 44,100 → 22,050 Hz: a sine of 1 kHz keeps 100 dB over noise and aliases; up to 9 kHz levels keep
-//! within 0.1 dB; what lies beyond 11,025 Hz comes out more than 80 dB lower.
+//! Measured for 44,100 → 22,050 Hz on sines of full scale: up to 9,260 Hz levels keep within 0.001 dB, and noise and aliases lie
+//! 144 dB below; −6 dB at 10,143 Hz; what lies beyond 11,100 Hz comes out 106 dB lower. The tests hold 0.01, 130 and 100 dB.
 
 use crate::data::signal::window::{kaiser, kaiser_beta};
 use crate::ops::simd::{LANES, Routine, Vector, dispatch};
@@ -185,20 +185,20 @@ mod tests {
 
     #[test]
     fn half_the_rate_keeps_what_it_states() {
-        for hertz in [50.0, 1000.0, 5000.0, 8000.0, 9000.0] {
+        for hertz in [50.0, 1000.0, 5000.0, 8000.0, 9000.0, 9260.0] {
             let out = resample(&sine(hertz, 44_100, 88_200), 44_100, 22_050);
             assert_eq!(out.len(), 44_100);
             let (amplitude, rest) = amplitude_and_rest(&out, hertz, 22_050);
-            assert!(db(amplitude).abs() < 0.1, "{hertz} Hz: {} dB", db(amplitude));
+            assert!(db(amplitude).abs() < 0.01, "{hertz} Hz: {} dB", db(amplitude));
             let noise = db(amplitude / 2f64.sqrt() / rest);
-            assert!(noise > 100.0, "{hertz} Hz: {noise} dB over the rest");
+            assert!(noise > 130.0, "{hertz} Hz: {noise} dB over the rest");
         }
         for hertz in [11_100.0, 12_000.0, 15_000.0, 21_000.0] {
             let out = resample(&sine(hertz, 44_100, 88_200), 44_100, 22_050);
             let part = &out[11_025..33_075];
             let square = part.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / part.len() as f64;
             let level = db((2.0 * square).sqrt());
-            assert!(level < -80.0, "{hertz} Hz: {level} dB");
+            assert!(level < -100.0, "{hertz} Hz: {level} dB");
         }
     }
 
