@@ -102,11 +102,14 @@ pub fn rebuild(
     all().map_err(|trouble| trouble.0)
 }
 
-/// Reads an input to its end, decompressed.
+/// An input, decompressed.
+type Plain<'a> = BufReader<Box<dyn Read + 'a>>;
+
+/// Reads an input to its end.
 fn open(
     file: &str,
     context: &dyn Context,
-    read: &mut dyn FnMut(BufReader<Box<dyn Read + '_>>) -> Result<(), Trouble>,
+    read: &mut dyn FnMut(Plain<'_>) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     if context.stop_asked() {
         return Err(Trouble(StageError::Interrupted));
@@ -119,12 +122,7 @@ fn open(
     Ok(())
 }
 
-fn lengths(
-    file: &str,
-    reader: BufReader<Box<dyn Read + '_>>,
-    regions: &mut Vec<Region>,
-    context: &dyn Context,
-) -> Result<(), Trouble> {
+fn lengths(file: &str, reader: Plain<'_>, regions: &mut Vec<Region>, context: &dyn Context) -> Result<(), Trouble> {
     let mut fasta = Fasta::new(file, reader);
     let mut block = vec![0u8; BLOCK];
     while let Some(title) = fasta.next_record()? {

@@ -227,7 +227,8 @@ mod tests {
             ["a.z01", "a.z02", "a.zip", "b.zip", "c.z01", "eval.csv"].map(str::to_string).into_iter().collect();
         let found: Vec<_> = inputs(&names).into_iter().collect();
         assert_eq!(found[0], ("a.zip", vec!["a.z01", "a.z02", "a.zip"]));
-        assert_eq!(found[1..].iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["b.zip", "c.z01", "eval.csv"]);
+        let others: Vec<&str> = found[1..].iter().map(|(name, _)| *name).collect();
+        assert_eq!(others, ["b.zip", "c.z01", "eval.csv"]);
     }
 
     #[test]

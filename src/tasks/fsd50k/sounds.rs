@@ -241,7 +241,8 @@ mod tests {
             assert_eq!(piece.len(), 4 * 96 * FRAMES);
             maps.copy_noise(&maps.noises[0], &mut noise).unwrap();
             let expected = LogMel::new(22_050).transform(&sine(7000, 0.3));
-            assert_eq!(noise, expected.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+            let expected: Vec<u8> = expected.iter().flat_map(|v| v.to_le_bytes()).collect();
+            assert_eq!(noise, expected);
             assert_eq!(maps.noises[0].count, frames(7000) as u64);
         }
     }
