@@ -33,8 +33,9 @@ use std::sync::Arc;
 /// Of digests of gradients. Some inputs of a ReLU change their sign by rounding: in f32 PyTorch is up to 6.5e-4 away from
 /// itself in f64 (WRN-16-4, batch 32), and ours 1.8e-3; a wrong term shows as 0.1 or more.
 const TOLERANCE: f64 = 5e-3;
-/// Of the derived network, twenty cells deep: in f32 single values are up to a fifth of their mean away from f64 in PyTorch itself.
-const TOLERANCE_DEEP: f64 = 3e-2;
+/// Of the derived network, twenty cells deep: single values of PyTorch's own gradient in f32 are up to 9.3e-2 away from those in
+/// f64, by this measure. That the network is the right one is shown in f64, by tests/it/darts.rs.
+const TOLERANCE_DEEP: f64 = 0.2;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
