@@ -1,6 +1,7 @@
 //! Batch normalisation layers with running statistics. Knows no network.
 
 use crate::nn::builder::{Builder, Value};
+use crate::nn::program::Source;
 use crate::ops::batch_norm::BatchNorm;
 use std::sync::Arc;
 
@@ -20,16 +21,21 @@ pub const NORM: Norm = Norm { affine: true, relu: false, epsilon: 1e-5, momentum
 pub const NORM_RELU: Norm = Norm { relu: true, ..NORM };
 
 impl Norm {
+    /// Makes the running statistics, and scale and shift where there are any.
+    pub fn parameters(&self, b: &mut Builder, name: &str, channels: usize) -> Vec<Source> {
+        b.within(name, |b| {
+            b.buffer("running_mean", channels, 0.0, self.momentum);
+            b.buffer("running_var", channels, 1.0, self.momentum);
+            let mut make = |name: &str, value: f64| b.parameter(name, &[channels], |_| value);
+            if self.affine { vec![make("weight", 1.0), make("bias", 0.0)] } else { Vec::new() }
+        })
+    }
+
     /// Normalises each channel of `x`; `residual` is added before the ReLU.
     pub fn layer(&self, b: &mut Builder, name: &str, x: Value, residual: Option<Value>) -> Value {
-        let Norm { affine, relu, epsilon: eps, momentum } = *self;
+        let Norm { affine, relu, epsilon: eps, .. } = *self;
         let channels = x.channels;
-        let parameters = b.within(name, |b| {
-            b.buffer("running_mean", channels, 0.0, momentum);
-            b.buffer("running_var", channels, 1.0, momentum);
-            let mut make = |name: &str, value: f64| b.parameter(name, &[channels], |_| value);
-            if affine { vec![make("weight", 1.0), make("bias", 0.0)] } else { Vec::new() }
-        });
+        let parameters = self.parameters(b, name, channels);
         let op = Arc::new(BatchNorm { affine, relu, residual: residual.is_some(), eps });
         match residual {
             None => b.step(op, &[x], parameters, channels),

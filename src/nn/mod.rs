@@ -6,4 +6,5 @@ pub mod linear;
 pub mod network;
 pub mod parameters;
 pub mod program;
+pub mod separable;
 pub mod supernet;

@@ -21,6 +21,7 @@ pub mod operator;
 pub mod pool;
 pub mod relu;
 pub mod segment_softmax;
+pub mod separable;
 pub mod simd;
 pub mod softmax;
 pub mod subsample;

@@ -138,26 +138,29 @@ unsafe fn normalise<V: Vector, const RESIDUAL: bool, const RELU: bool>(work: Nor
     }
 }
 
-pub fn backward(
-    op: &BatchNorm,
-    inputs: &[View<'_, f32>],
-    output: &[f32],
-    saved: &Saved<f32>,
-    gradient: &[f32],
-    sinks: &mut [Option<Sink<'_, f32>>],
-) {
-    let (x, sizes) = (inputs[0].values, Sizes::of(inputs[0].dims).expect("dimensions were checked"));
-    let training = saved.indices[0] == 1;
-    let mask = match op.mask() {
+/// What masks the gradient, as `masked` takes it.
+fn open_by(op: &BatchNorm) -> u8 {
+    match op.mask() {
         Mask::None => OPEN,
         Mask::Input => BY_LINE,
         Mask::Output => BY_OUTPUT,
-    };
-    let (y, lines) = (if mask == BY_OUTPUT { output } else { &[] }, lines(op.scales(inputs), saved));
-    let planes = Planes { x, y, g: gradient };
+    }
+}
+
+/// Each channel's way to the output and its gradient of x, from one pass over `planes`; the gradients of scale and shift go to their
+/// sinks.
+pub fn slopes(
+    op: &BatchNorm,
+    inputs: &[View<'_, f32>],
+    planes: Planes<'_>,
+    saved: &Saved<f32>,
+    sinks: &mut [Option<Sink<'_, f32>>],
+) -> (Vec<Line>, Vec<Slope>) {
+    let (sizes, training) = (Sizes::of(inputs[0].dims).expect("dimensions were checked"), saved.indices[0] == 1);
+    let lines = lines(op.scales(inputs), saved);
     let scales_asked = op.affine && (sinks[1].is_some() || sinks[2].is_some());
     let sums = if scales_asked || (training && sinks[0].is_some()) {
-        gradient_sums(planes, sizes, &lines, mask)
+        gradient_sums(planes, sizes, &lines, open_by(op))
     } else {
         vec![GradientSums::default(); sizes.channels]
     };
@@ -183,7 +186,22 @@ pub fn backward(
         let one = -gamma * scale * sums[c].plain / sizes.count() - x * left;
         Slope { g: (gamma * scale) as f32, x: x as f32, one: one as f32 }
     };
-    let slopes: Vec<Slope> = (0..sizes.channels).map(slope).collect();
+    let slopes = (0..sizes.channels).map(slope).collect();
+    (lines, slopes)
+}
+
+pub fn backward(
+    op: &BatchNorm,
+    inputs: &[View<'_, f32>],
+    output: &[f32],
+    saved: &Saved<f32>,
+    gradient: &[f32],
+    sinks: &mut [Option<Sink<'_, f32>>],
+) {
+    let (x, sizes) = (inputs[0].values, Sizes::of(inputs[0].dims).expect("dimensions were checked"));
+    let (training, mask) = (saved.indices[0] == 1, open_by(op));
+    let planes = Planes { x, y: if mask == BY_OUTPUT { output } else { &[] }, g: gradient };
+    let (lines, slopes) = slopes(op, inputs, planes, saved, sinks);
     let per_task = planes_per_task(sizes.plane);
     let size = per_task * sizes.plane;
     let inputs = parts(sinks[0].take(), size, gradient.len());
@@ -225,10 +243,10 @@ fn gradient_sums(planes: Planes<'_>, sizes: Sizes, lines: &[Line], mask: u8) -> 
 
 /// One channel's gradient of x: masked gradient·g + (x − mean)·x + one.
 #[derive(Clone, Copy, Debug)]
-struct Slope {
-    g: f32,
-    x: f32,
-    one: f32,
+pub struct Slope {
+    pub g: f32,
+    pub x: f32,
+    pub one: f32,
 }
 
 /// Gradients of x and of the residual, as asked for, of planes side by side.

@@ -1,9 +1,9 @@
 //! Batch normalisation per channel, then scale and shift, a residual sum and ReLU where asked for. In training by the batch's
 //! own statistics, else by running ones. Knows no running average: it gives the batch's statistics to the layer.
 
-mod cpu;
-mod moments;
-mod reference;
+pub(super) mod cpu;
+pub(super) mod moments;
+pub(super) mod reference;
 
 use crate::ops::apply::{Pass, apply};
 use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Saved, Sink, View};

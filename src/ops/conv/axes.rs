@@ -104,12 +104,12 @@ impl Axes {
     }
 
     /// What the targets of a block read, at least one of them.
-    fn window(&self, block: &Block) -> Window {
+    pub fn window(&self, block: &Block) -> Window {
         let [(row, rows), (column, columns)] = [0, 1].map(|a| self.axes[a].window(&block[a]));
         Window { row, column, rows, columns }
     }
 
-    fn offsets(&self, class: &Class, block: &Block) -> Offsets {
+    pub fn offsets(&self, class: &Class, block: &Block) -> Offsets {
         let pitch = self.window(block).columns;
         let targets = |a: usize| {
             let (axis, of, first) = (&self.axes[a], class.of[a], block[a].start);

@@ -27,7 +27,7 @@ pub struct Correlation<'a> {
 
 impl Correlation<'_> {
     /// Weights as [panel of targets][panel of sources][tap][source][target].
-    fn packed(&self, taps: &[usize]) -> Aligned {
+    pub fn packed(&self, taps: &[usize]) -> Aligned {
         let sources = self.source.panels();
         let mut packed = Aligned::new(self.target.panels() * sources * taps.len() * BLOCK);
         if taps.is_empty() {
@@ -101,9 +101,10 @@ impl Correlation<'_> {
         });
     }
 
-    /// The sums of one class of targets, over all sources in a fixed order: panels by passes, taps within a panel.
+    /// The sums of one class of targets, over all sources in a fixed order: panels by passes, taps within a panel. `x` holds panels of
+    /// `x_panel` values, `y` of `y_panel`; `start` eight values per panel of targets.
     #[allow(clippy::too_many_arguments)]
-    fn sums(
+    pub fn sums(
         &self,
         weights: &[f32],
         at: &Offsets,

@@ -16,7 +16,7 @@ use rayon::prelude::{
 /// Values per task of what only adds or copies.
 const CHUNK: usize = 1 << 16;
 
-fn axes(s: &Sizes, axis: fn(usize, usize, usize, usize) -> Axis) -> Axes {
+pub fn axes(s: &Sizes, axis: fn(usize, usize, usize, usize) -> Axis) -> Axes {
     let axes = [0, 1].map(|a| axis(s.kernel[a], s.stride[a], s.dilation[a], s.padding[a][0]));
     Axes { axes, kernel_width: s.kernel[1] }
 }
@@ -45,7 +45,7 @@ fn depthwise(s: &Sizes, backward: bool) -> Option<Depthwise> {
 }
 
 /// Where weights lie with the outputs as targets.
-fn order(s: &Sizes, group: usize) -> Order {
+pub fn order(s: &Sizes, group: usize) -> Order {
     let [inputs, outputs] = s.group();
     let target_step = inputs * s.taps();
     Order { first: group * outputs * target_step, target_step, source_step: s.taps() }

@@ -29,15 +29,7 @@ impl Depthwise {
     pub fn run(&self, x: &[f32], weights: &[f32], bias: Option<&[f32]>, out: &mut [f32], onto: Onto<'_>) {
         let (classes, blocks, panels) =
             (self.axes.classes(), blocks(self.target.plane, POSITIONS), self.target.panels());
-        let per_panel = (1 + self.taps) * LANES;
-        let mut packed = vec![0.0; panels * per_panel];
-        for c in 0..self.target.count {
-            let to = &mut packed[c / LANES * per_panel + c % LANES..];
-            to[0] = bias.map_or(0.0, |b| b[c]);
-            for tap in 0..self.taps {
-                to[(1 + tap) * LANES] = weights[c * self.taps + tap];
-            }
-        }
+        let (per_panel, packed) = (per_panel(self.taps), packed(self.target, self.taps, weights, bias));
         let (out, pieces) = (Places::new(out), self.axes.pieces(&classes, &blocks));
         (0..self.images * panels * blocks.len()).into_par_iter().for_each(|task| {
             let (block, p, image) = (task % blocks.len(), task / blocks.len() % panels, task / blocks.len() / panels);
@@ -116,20 +108,40 @@ impl Depthwise {
                 lines: own.rows,
                 columns: own.columns,
                 g: g_values,
+                g_line: own.columns * LANES,
                 sums,
             });
         });
     }
 }
 
+/// Values that `packed` gives for a panel.
+pub fn per_panel(taps: usize) -> usize {
+    (1 + taps) * LANES
+}
+
+/// For each panel of `channels`: eight biases (0 where there are none), then eight weights for each tap; from weights (C,1,h,w).
+pub fn packed(channels: Channels, taps: usize, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let mut packed = vec![0.0; channels.panels() * per_panel(taps)];
+    for c in 0..channels.count {
+        let to = &mut packed[c / LANES * per_panel(taps) + c % LANES..];
+        to[0] = bias.map_or(0.0, |b| b[c]);
+        for tap in 0..taps {
+            to[(1 + tap) * LANES] = weights[c * taps + tap];
+        }
+    }
+    packed
+}
+
 /// For every position p and lane l: `y[y_at[p] + l] = weights[l] + Σ over (read, tap) of x[x_at[p] + read + l] · weights[8·(1 + tap) + l]`
-struct Sums<'a> {
-    x: &'a [f32],
-    x_at: &'a [usize],
-    reads: &'a [(usize, usize)],
-    weights: &'a [f32],
-    y: &'a mut [f32],
-    y_at: &'a [usize],
+pub struct Sums<'a> {
+    pub x: &'a [f32],
+    pub x_at: &'a [usize],
+    /// Offset into the source, index of the tap.
+    pub reads: &'a [(usize, usize)],
+    pub weights: &'a [f32],
+    pub y: &'a mut [f32],
+    pub y_at: &'a [usize],
 }
 
 impl Sums<'_> {
@@ -180,16 +192,17 @@ impl Routine for Sums<'_> {
 }
 
 /// For every tap t and lane l, over positions in lines × columns:
-/// `sums[8·t + l] += Σ x[reads[t] + x_line·line + x_step·column + l] · g[8·(columns·line + column) + l]`
-struct Pairs<'a> {
-    x: &'a [f32],
-    reads: &'a [usize],
-    x_line: usize,
-    x_step: usize,
-    lines: usize,
-    columns: usize,
-    g: &'a [f32],
-    sums: &'a mut [f32],
+/// `sums[8·t + l] += Σ x[reads[t] + x_line·line + x_step·column + l] · g[g_line·line + 8·column + l]`
+pub struct Pairs<'a> {
+    pub x: &'a [f32],
+    pub reads: &'a [usize],
+    pub x_line: usize,
+    pub x_step: usize,
+    pub lines: usize,
+    pub columns: usize,
+    pub g: &'a [f32],
+    pub g_line: usize,
+    pub sums: &'a mut [f32],
 }
 
 impl Pairs<'_> {
@@ -202,8 +215,8 @@ impl Pairs<'_> {
             for (r, sum) in sums.iter_mut().enumerate() {
                 *sum = V::load(to.add(r * LANES));
             }
-            let mut g = self.g.as_ptr();
             for line in 0..self.lines {
+                let mut g = self.g.as_ptr().add(line * self.g_line);
                 let x: [*const f32; R] =
                     std::array::from_fn(|r| self.x.as_ptr().add(self.reads[first + r] + line * self.x_line));
                 for column in 0..self.columns {
@@ -228,7 +241,10 @@ impl Routine for Pairs<'_> {
     unsafe fn run<V: Vector>(mut self) {
         let read = self.reads.iter().max().copied().unwrap_or(0);
         let last = (self.lines - 1) * self.x_line + (self.columns - 1) * self.x_step;
-        assert!(read + last + LANES <= self.x.len() && self.lines * self.columns * LANES <= self.g.len());
+        assert!(
+            read + last + LANES <= self.x.len()
+                && (self.lines - 1) * self.g_line + self.columns * LANES <= self.g.len()
+        );
         assert!(self.reads.len() * LANES <= self.sums.len());
         for Range { start, end } in groups(self.reads.len(), 9) {
             // SAFETY: these taps exist.

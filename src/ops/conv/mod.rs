@@ -1,15 +1,15 @@
 //! Convolution of planes with stride, dilation, groups, and padding that may differ before and after; a bias and a summand
 //! of the output's size can be added on the way out. Knows no layer. How it is computed: `cpu.rs`.
 
-mod axes;
-mod correlation;
-mod cpu;
-mod depthwise;
-mod memory;
-mod panels;
-mod products;
+pub(super) mod axes;
+pub(super) mod correlation;
+pub(super) mod cpu;
+pub(super) mod depthwise;
+pub(super) mod memory;
+pub(super) mod panels;
+pub(super) mod products;
 mod reference;
-mod sizes;
+pub(super) mod sizes;
 mod weight_gradient;
 mod winograd;
 
@@ -40,7 +40,7 @@ impl Conv {
         Conv { stride, padding, dilation: [1; 2], groups: 1, bias: false, residual: false }
     }
 
-    fn sizes(&self, x: &[usize], weight: &[usize]) -> Sizes {
+    pub(super) fn sizes(&self, x: &[usize], weight: &[usize]) -> Sizes {
         Sizes::of(self, x, weight).expect("dimensions were checked by the definition")
     }
 }

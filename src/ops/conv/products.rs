@@ -143,7 +143,7 @@ impl Routine for Sums<'_> {
 }
 
 /// For every row r, panel of targets q and target o of it, over positions in lines × columns:
-/// `sums[8·(panels·r + q) + o] = Σ x[rows[r] + x_line·line + x_step·column] · g[q·g_panel + 8·(columns·line + column) + o]`,
+/// `sums[8·(panels·r + q) + o] = Σ x[rows[r] + x_line·line + x_step·column] · g[q·g_panel + g_line·line + 8·column + o]`,
 /// added to what is there if `add`.
 pub struct Pairs<'a> {
     pub x: &'a [f32],
@@ -154,6 +154,7 @@ pub struct Pairs<'a> {
     pub lines: usize,
     pub columns: usize,
     pub g: &'a [f32],
+    pub g_line: usize,
     pub g_panel: usize,
     /// 1 or 2.
     pub panels: usize,
@@ -165,7 +166,8 @@ impl Pairs<'_> {
     fn check(&self) {
         let row = self.rows.iter().max().copied().unwrap_or(0);
         assert!(row + (self.lines - 1) * self.x_line + (self.columns - 1) * self.x_step < self.x.len());
-        assert!((self.panels - 1) * self.g_panel + self.lines * self.columns * LANES <= self.g.len());
+        let last = (self.panels - 1) * self.g_panel + (self.lines - 1) * self.g_line;
+        assert!(last + self.columns * LANES <= self.g.len());
         assert!(self.panels * self.rows.len() * LANES <= self.sums.len());
     }
 
@@ -182,8 +184,8 @@ impl Pairs<'_> {
                     }
                 }
             }
-            let mut g = self.g.as_ptr();
             for line in 0..self.lines {
+                let mut g = self.g.as_ptr().add(line * self.g_line);
                 let x: [*const f32; R] =
                     std::array::from_fn(|r| self.x.as_ptr().add(self.rows[first + r] + line * self.x_line));
                 for column in 0..self.columns {

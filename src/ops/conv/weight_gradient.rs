@@ -79,6 +79,7 @@ impl WeightGradient {
                         lines: block[0].len(),
                         columns: block[1].len(),
                         g: &memory[sources * x_panel + q * g_panel..],
+                        g_line: block[1].len() * LANES,
                         g_panel,
                         panels,
                         sums,

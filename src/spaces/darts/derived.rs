@@ -6,13 +6,13 @@ use crate::nn::builder::{Builder, Value};
 use crate::nn::conv::{ConvShape, Init};
 use crate::nn::linear::{self, Bias};
 use crate::nn::network::Network;
+use crate::nn::separable::SeparableShape;
 use crate::ops::add::Add;
 use crate::ops::average_pool::AveragePool;
 use crate::ops::concat::Concat;
 use crate::ops::dropout::{Dropout, Unit};
 use crate::ops::global_pool::GlobalPool;
 use crate::ops::max_pool::MaxPool;
-use crate::ops::relu::Relu;
 use crate::ops::window::Window;
 use crate::seed::Purpose;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
@@ -55,45 +55,24 @@ struct Cell<'a> {
     channels: usize,
     reduction: bool,
     states: Vec<Value>,
-    /// ReLU of each state, made once for all primitives that begin with it.
-    activated: Vec<Option<Value>>,
     number: usize,
 }
 
 impl Cell<'_> {
-    fn activated(&mut self, b: &mut Builder, state: usize) -> Value {
-        let (x, channels) = (self.states[state], self.channels);
-        *self.activated[state].get_or_insert_with(|| b.step(Arc::new(Relu), &[x], [], channels))
-    }
-
-    /// Depthwise then 1×1, named by their places in upstream's sequence.
-    fn separable(
-        &self,
-        b: &mut Builder,
-        x: Value,
-        kernel: usize,
-        (stride, dilation): (usize, usize),
-        place: usize,
-    ) -> Value {
-        let (c, series) = (self.channels, self.shape.series);
-        let mut depthwise = ConvShape::same(series, c, c, kernel, stride);
-        let pad = dilation * (kernel - 1) / 2;
-        depthwise.groups = c;
-        depthwise.dilation = if series { [1, dilation] } else { [dilation; 2] };
-        depthwise.padding = if series { [[0; 2], [pad; 2]] } else { [[pad; 2]; 2] };
-        let y = depthwise.layer(b, &place.to_string(), x, Init::FanIn);
-        ConvShape::same(false, c, c, 1, 1).layer(b, &(place + 1).to_string(), y, Init::FanIn)
+    /// Kernel, stride and dilation.
+    fn separable(&self, depthwise: (usize, usize, usize)) -> SeparableShape {
+        SeparableShape { series: self.shape.series, outputs: self.channels, depthwise: Some(depthwise) }
     }
 
     /// The primitive's output; `residual` is added where it ends with a norm (`ends_with_norm`).
-    fn primitive(&mut self, b: &mut Builder, index: usize, pick: Pick, residual: Option<Value>) -> Value {
+    fn primitive(&self, b: &mut Builder, index: usize, pick: Pick, residual: Option<Value>) -> Value {
         let stride = self.stride(pick);
-        let (c, inner) = (self.channels, self.shape.inner);
+        let (c, inner, x) = (self.channels, self.shape.inner, self.states[pick.input]);
         let name = format!("_ops.{index}");
         match pick.primitive {
-            Primitive::Skip if stride == 1 => self.states[pick.input],
+            Primitive::Skip if stride == 1 => x,
             Primitive::Skip => {
-                let y = factorized_reduce(b, &name, self.states[pick.input], c, self.shape.series, inner);
+                let y = factorized_reduce(b, &name, x, c, self.shape.series, inner);
                 match residual {
                     Some(residual) => b.step(Arc::new(Add { terms: 2 }), &[y, residual], [], c),
                     None => y,
@@ -105,28 +84,19 @@ impl Cell<'_> {
                 } else {
                     Window::square(3, stride, 1)
                 };
-                let x = self.states[pick.input];
                 if pick.primitive == Primitive::MaxPool {
                     b.step(Arc::new(MaxPool { window }), &[x], [], c)
                 } else {
                     b.step(Arc::new(AveragePool { window, count_padding: false }), &[x], [], c)
                 }
             }
-            Primitive::Sep(kernel) => {
-                let x = self.activated(b, pick.input);
-                b.within(&format!("{name}.op"), |b| {
-                    let y = self.separable(b, x, kernel, (stride, 1), 1);
-                    let y = Norm { relu: true, ..inner }.layer(b, "3", y, None);
-                    let y = self.separable(b, y, kernel, (1, 1), 5);
-                    inner.layer(b, "7", y, residual)
-                })
-            }
+            Primitive::Sep(kernel) => b.within(&format!("{name}.op"), |b| {
+                let y = self.separable((kernel, stride, 1)).layer(b, 1, x, inner, None);
+                self.separable((kernel, 1, 1)).layer(b, 5, y, inner, residual)
+            }),
             Primitive::Dil(kernel) => {
-                let x = self.activated(b, pick.input);
-                b.within(&format!("{name}.op"), |b| {
-                    let y = self.separable(b, x, kernel, (stride, 2), 1);
-                    inner.layer(b, "3", y, residual)
-                })
+                let block = self.separable((kernel, stride, 2));
+                b.within(&format!("{name}.op"), |b| block.layer(b, 1, x, inner, residual))
             }
         }
     }
@@ -177,7 +147,6 @@ impl Cell<'_> {
             }
         };
         self.states.push(value);
-        self.activated.push(None);
         value
     }
 }
@@ -207,7 +176,7 @@ impl DerivedShape {
                 };
                 let second = relu_conv_norm(b, "preprocess1", last, channels, self.outer);
                 let states = vec![first, second];
-                let mut cell = Cell { shape: self, channels, reduction, states, activated: vec![None; 2], number };
+                let mut cell = Cell { shape: self, channels, reduction, states, number };
                 let picks = if reduction { &self.genotype.reduce } else { &self.genotype.normal };
                 let pairs = picks.chunks_exact(2).enumerate();
                 let nodes: Vec<Value> = pairs.map(|(n, pair)| cell.node(b, 2 * n, [pair[0], pair[1]])).collect();

@@ -3,6 +3,7 @@
 use crate::nn::batch_norm::Norm;
 use crate::nn::builder::{Builder, Value};
 use crate::nn::conv::{ConvShape, Init};
+use crate::nn::separable::SeparableShape;
 use crate::ops::concat::Concat;
 use crate::ops::relu::Relu;
 use crate::ops::subsample::Subsample;
@@ -10,11 +11,8 @@ use std::sync::Arc;
 
 /// ReLU → 1×1 → norm, named `<name>.op.1.weight` and `<name>.op.2.…` as upstream's sequence.
 pub fn relu_conv_norm(b: &mut Builder, name: &str, x: Value, outputs: usize, norm: Norm) -> Value {
-    let activated = b.step(Arc::new(Relu), &[x], [], x.channels);
-    b.within(&format!("{name}.op"), |b| {
-        let y = ConvShape::same(false, x.channels, outputs, 1, 1).layer(b, "1", activated, Init::FanIn);
-        norm.layer(b, "2", y, None)
-    })
+    let shape = SeparableShape { series: false, outputs, depthwise: None };
+    b.within(&format!("{name}.op"), |b| shape.layer(b, 1, x, norm, None))
 }
 
 /// ReLU → two 1×1 of stride 2 side by side → norm. On planes the second sees the input shifted by one pixel, on series both

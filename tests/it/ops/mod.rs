@@ -16,6 +16,7 @@ mod mixed_cell;
 mod program;
 mod relu;
 mod segment_softmax;
+mod separable;
 mod softmax;
 mod subsample;
 mod upsample;

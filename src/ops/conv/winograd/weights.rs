@@ -75,6 +75,7 @@ impl WeightGradient {
                     lines: 1,
                     columns: tiles,
                     g: &g_memory[part * g_part + q * panel..],
+                    g_line: 0,
                     g_panel: panel,
                     panels,
                     add: round > 0,
