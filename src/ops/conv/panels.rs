@@ -31,6 +31,16 @@ pub fn gather(from: &[f32], size: [usize; 2], planes: usize, window: Window, pan
     if line == 0 {
         return;
     }
+    let whole = (0..height as isize).contains(&window.row) && window.row as usize + window.rows <= height;
+    if whole && before == 0 && window.column == 0 && window.columns == width {
+        // whole rows follow each other in the plane
+        return interleave(
+            &from[window.row as usize * width..],
+            height * width,
+            planes,
+            &mut panel[..window.rows * line],
+        );
+    }
     for (row, panel) in panel.chunks_exact_mut(line).take(window.rows).enumerate() {
         let y = window.row + row as isize;
         if y < 0 || y >= height as isize || before == end {

@@ -156,7 +156,7 @@ pub struct Pairs<'a> {
     pub g: &'a [f32],
     pub g_line: usize,
     pub g_panel: usize,
-    /// 1 or 2.
+    /// 1, 2 or 3.
     pub panels: usize,
     pub sums: &'a mut [f32],
     pub add: bool,
@@ -209,7 +209,7 @@ impl Pairs<'_> {
 
     #[inline(always)]
     unsafe fn all<V: Vector, const P: usize>(&mut self) {
-        for Range { start, end } in groups(self.rows.len(), 6) {
+        for Range { start, end } in groups(self.rows.len(), if P == 3 { 4 } else { 6 }) {
             // SAFETY: these exist.
             unsafe {
                 match end - start {
@@ -239,7 +239,8 @@ impl Routine for Pairs<'_> {
             match self.panels {
                 1 => self.all::<V, 1>(),
                 2 => self.all::<V, 2>(),
-                n => panic!("{n} panels instead of one or two"),
+                3 => self.all::<V, 3>(),
+                n => panic!("{n} panels instead of one to three"),
             }
         }
     }

@@ -19,6 +19,8 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut
 const VALUES: usize = 96 << 10;
 /// Partial sums of the gradients of the weights.
 const PARTS: usize = 16;
+/// Panels of outputs that meet a panel of depthwise results at once.
+const GROUP: usize = 3;
 
 /// What is the same for one block of every image.
 struct Piece {
@@ -179,7 +181,7 @@ fn by_panel(lines: &[Line], slopes: &[Slope], training: bool) -> Vec<[[f32; LANE
 }
 
 impl Work<'_> {
-    /// Values of the partial sums: 1×1 by pairs of panels of outputs, as `products::Pairs` lays them out, then depthwise.
+    /// Values of the partial sums: 1×1 by groups of panels of outputs, as `products::Pairs` lays them out, then depthwise.
     fn sums(&self) -> usize {
         if self.weights { self.pointwise_sums() + self.middle() * self.forward_taps.len() * LANES } else { 0 }
     }
@@ -246,8 +248,8 @@ impl Work<'_> {
             (row as usize * w.columns + column as usize) * LANES
         };
         let rows: Vec<usize> = (0..LANES).collect();
-        for q in (0..plan.output.panels()).step_by(2) {
-            let panels = (plan.output.panels() - q).min(2);
+        for q in (0..plan.output.panels()).step_by(GROUP) {
+            let panels = (plan.output.panels() - q).min(GROUP);
             let at = (q * self.middle() + p * panels) * LANES * LANES;
             dispatch(products::Pairs {
                 x: middle,
@@ -319,8 +321,8 @@ impl Work<'_> {
         let (depthwise, pointwise) = sinks.split_at_mut(usize::from(self.kernels.is_some()));
         if let Some(sink) = &mut pointwise[0] {
             for o in 0..self.plan.output.count {
-                let q = o / LANES / 2 * 2;
-                let panels = (self.plan.output.panels() - q).min(2);
+                let q = o / LANES / GROUP * GROUP;
+                let panels = (self.plan.output.panels() - q).min(GROUP);
                 for c in 0..self.plan.middle.count {
                     let row = c * panels + o / LANES - q;
                     sink.put(o * self.plan.middle.count + c, total((q * middle * LANES + row) * LANES + o % LANES));
