@@ -19,8 +19,9 @@ use nasperf_pipe::nn::supernet::Supernet;
 use nasperf_pipe::ops::loss::{Loss, loss};
 use nasperf_pipe::ops::mixed_cell::{Keep, Wanted};
 use nasperf_pipe::seed::Purpose;
-use nasperf_pipe::spaces::contract::child::ChildParams;
+use nasperf_pipe::spaces::contract::child::{ChildParams, NetworkParams};
 use nasperf_pipe::spaces::contract::default::DefaultParams;
+use nasperf_pipe::spaces::contract::relaxed::Mixing;
 use nasperf_pipe::spaces::darts::derived::{AS_RUN, DerivedShape};
 use nasperf_pipe::spaces::darts::genotype::Genotype;
 use nasperf_pipe::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
@@ -233,7 +234,14 @@ fn train(case: Case, request: &Request) {
     let shape = TaskShape { channels: case.channels, spatial: case.size.to_vec(), target: case.target() };
     let chosen = DefaultParams { width: None, global_head: true, wide_series: case.kind == Kind::WideSeries };
     let architecture = default::choose(&shape, &chosen).expect("a shape of the benchmark");
-    let params = ChildParams { droprate: 0.0, init: Purpose::new(0, "bench", "init"), seed: 0, stage: "bench" };
+    let params = ChildParams {
+        droprate: 0.0,
+        drop_path: None,
+        network: NetworkParams::default(),
+        init: Purpose::new(0, "bench", "init"),
+        seed: 0,
+        stage: "bench",
+    };
     let network: Network = match case.kind {
         Kind::Derived => derived(&case).build(Purpose::new(0, "bench", "init")).expect("a shape of the benchmark"),
         _ => child::build(&architecture, &shape, &params).expect("a shape of the benchmark"),
@@ -282,9 +290,10 @@ fn derived(case: &Case) -> DerivedShape {
         width: 36,
         cells: 20,
         genotype: genotype.expect("DARTS_V2"),
+        reductions: true,
         outer: AS_RUN,
         inner: AS_RUN,
-        drop_path: 0.0,
+        drop_path: None,
         seed: 0,
         stage: "bench",
     }
@@ -302,6 +311,8 @@ fn search(case: Case, request: &Request) {
         cells: 8,
         nodes: 4,
         partial: 4,
+        reductions: true,
+        mixing: Mixing::Softmax,
     };
     // a series of 1,000 needs more than 1 GB where everything is kept
     let keep = if shape.series { Keep::Recompute } else { Keep::Saved };

@@ -1,7 +1,26 @@
 //! The table of algorithms. Nobody but the catalog and tests reads it.
+pub mod bilevel;
 pub mod contract;
+pub mod darts;
 pub mod default;
+pub mod gaea;
 
 use crate::algorithms::contract::entry::AlgorithmEntry;
 
-pub const ALGORITHMS: &[AlgorithmEntry] = &[AlgorithmEntry { name: "default", start: default::start }];
+pub const ALGORITHMS: &[AlgorithmEntry] = &[
+    AlgorithmEntry { name: "darts", capability: "relaxed", trains: true, reads: &[], start: darts::start },
+    AlgorithmEntry {
+        name: "default",
+        capability: "default",
+        trains: false,
+        reads: &["network.genotype"],
+        start: default::start,
+    },
+    AlgorithmEntry {
+        name: "gaea",
+        capability: "relaxed",
+        trains: true,
+        reads: &["fidelity.gaea_mixing", "fidelity.gaea_warmup"],
+        start: gaea::start,
+    },
+];

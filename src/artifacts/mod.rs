@@ -5,6 +5,7 @@ pub mod published;
 pub mod sample_view;
 pub mod samples;
 pub mod score;
+pub mod search_log;
 pub mod summary;
 pub mod training_log;
 pub mod weights;

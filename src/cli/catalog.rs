@@ -106,13 +106,26 @@ const TASK_FORMS: &[(&str, u8, Form)] = &[
 ];
 
 fn methods() -> Vec<MethodWord> {
-    vec![MethodWord {
-        space: "wrn".to_string(),
-        algorithm: "default".to_string(),
+    let darts = |algorithm: &str| MethodWord {
+        space: "darts".to_string(),
+        algorithm: algorithm.to_string(),
         aliases: Vec::new(),
-        supports: |task| task.dimension == 2 || task.form != Form::Dense,
-        not_applicable: "the benchmark has no wide residual network for a value per position of a series".to_string(),
-    }]
+        supports: |_| true,
+        not_applicable: String::new(),
+    };
+    vec![
+        MethodWord {
+            space: "wrn".to_string(),
+            algorithm: "default".to_string(),
+            aliases: Vec::new(),
+            supports: |task| task.dimension == 2 || task.form != Form::Dense,
+            not_applicable: "the benchmark has no wide residual network for a value per position of a series"
+                .to_string(),
+        },
+        darts("gaea"),
+        darts("darts"),
+        darts("default"),
+    ]
 }
 
 fn switches() -> Vec<Switch> {
@@ -137,6 +150,9 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
+        ("manifests/methods/darts-darts.toml", include_str!("../../manifests/methods/darts-darts.toml")),
+        ("manifests/methods/darts-default.toml", include_str!("../../manifests/methods/darts-default.toml")),
+        ("manifests/methods/darts-gaea.toml", include_str!("../../manifests/methods/darts-gaea.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

@@ -19,16 +19,16 @@ pub struct Supernet {
 }
 
 impl Supernet {
-    /// `build` makes the same network for each kind of gradient; its program takes activations, parameters, and
-    /// `architecture` values that start at 1.
-    pub fn new(architecture: usize, build: impl Fn(Wanted) -> Builder) -> Result<Supernet> {
+    /// `build` makes the same network for each kind of gradient; its program takes activations, parameters, and as many
+    /// architecture parameters as `start` has.
+    pub fn new(start: Vec<f32>, build: impl Fn(Wanted) -> Builder) -> Result<Supernet> {
         let (weights, parameters) = build(Wanted::Weights).into_parts(3)?;
         Ok(Supernet {
             weights,
             architecture: build(Wanted::Architecture).into_parts(3)?.0,
             both: build(Wanted::Both).into_parts(3)?.0,
             parameters,
-            alpha: Var::ones(architecture, DType::F32, &Device::Cpu)?,
+            alpha: Var::from_slice(&start, start.len(), &Device::Cpu)?,
         })
     }
 

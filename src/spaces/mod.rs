@@ -5,14 +5,33 @@ pub mod wrn;
 
 use crate::spaces::contract::entry::SpaceEntry;
 
-pub const SPACES: &[SpaceEntry] = &[SpaceEntry {
-    name: "wrn",
-    default: Some(wrn::default::choose),
-    child: wrn::child::build,
-    reads: &[
-        "fidelity.wrn_spherical_head",
-        "fidelity.wrn_series_network",
-        "fidelity.point_shuffle",
-        "retrain.droprate",
-    ],
-}];
+pub const SPACES: &[SpaceEntry] = &[
+    SpaceEntry {
+        name: "darts",
+        default: Some(darts::default::choose),
+        relaxed: Some(darts::relaxed::open),
+        child: darts::child::build,
+        reads: &[
+            "network.genotype",
+            "network.width",
+            "network.reductions",
+            "retrain.width",
+            "retrain.cells",
+            "retrain.drop_path",
+            "fidelity.darts_norms",
+            "fidelity.dense_drop_path",
+        ],
+    },
+    SpaceEntry {
+        name: "wrn",
+        default: Some(wrn::default::choose),
+        relaxed: None,
+        child: wrn::child::build,
+        reads: &[
+            "fidelity.wrn_spherical_head",
+            "fidelity.wrn_series_network",
+            "fidelity.point_shuffle",
+            "retrain.droprate",
+        ],
+    },
+];

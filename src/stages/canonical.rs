@@ -1,5 +1,6 @@
 //! Settings of a stage to its typed parameters and to the one form that enters a key. Knows no stage.
 
+use crate::stages::entry::Setting;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -11,6 +12,9 @@ pub enum Reader {
     Space,
     /// The task and the space: a switch of one network on one kind of task.
     Both,
+    Algorithm,
+    /// The space and the algorithm.
+    Method,
 }
 
 /// A setting that does not matter for every cell.
@@ -20,21 +24,26 @@ pub struct Gate {
     pub reader: Reader,
 }
 
-/// What the rows of a cell's task and space look at: their `reads`.
+/// What the rows of a cell's task, space and algorithm look at: their `reads`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reads<'a> {
     pub task: &'a [&'a str],
     pub space: &'a [&'a str],
+    pub algorithm: &'a [&'a str],
+    /// The algorithm trains.
+    pub trains: bool,
 }
 
 impl Reads<'_> {
     /// Whether the setting behind `gate` matters for the cell.
     pub fn open(&self, gate: &Gate) -> bool {
-        let (task, space) = (self.task.contains(&gate.key), self.space.contains(&gate.key));
+        let [task, space, algorithm] = [self.task, self.space, self.algorithm].map(|reads| reads.contains(&gate.key));
         match gate.reader {
             Reader::Task => task,
             Reader::Space => space,
             Reader::Both => task && space,
+            Reader::Algorithm => algorithm,
+            Reader::Method => space && algorithm,
         }
     }
 
@@ -50,6 +59,11 @@ impl Reads<'_> {
             *value = Some(default);
         }
     }
+}
+
+/// Settings of these keys, and the others.
+pub fn split(settings: Map<String, Value>, of: &[Setting]) -> (Map<String, Value>, Map<String, Value>) {
+    settings.into_iter().partition(|(key, _)| of.iter().any(|setting| setting.key == key))
 }
 
 /// Typed parameters from dotted keys; unknown keys and wrong types are errors.

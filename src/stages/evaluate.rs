@@ -11,6 +11,7 @@ use crate::stages::context::{Context, Progress, StageError};
 use crate::stages::drive::stage_error;
 use crate::stages::entry::{Kind, Names, Setting};
 use crate::stages::inputs;
+use crate::stages::network;
 use crate::tasks::contract::metric::{MetricError, MetricParams, OpenMetric};
 use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,12 @@ const UNSEEN_ONLY: Gate = Gate { key: "evaluate.unseen_only", reader: Reader::Ta
 const GATES: &[Gate] = &[CUTOUT, AUGMENTED, BATCH_MEANS, SHUFFLED_LENGTHS, FIXED_JITTER, UNSEEN_ONLY];
 
 pub fn settings() -> Vec<Setting> {
+    let mut settings = own_settings();
+    settings.extend(network::settings());
+    settings
+}
+
+fn own_settings() -> Vec<Setting> {
     let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
     vec![
         setting(
@@ -99,6 +106,7 @@ pub fn settings() -> Vec<Setting> {
 
 /// Canonical parameters for a cell whose rows look at `reads`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
+    let (of_network, settings) = canonical::split(settings, &network::settings());
     let mut params: EvaluateParams = canonical::parse(&reads.relevant(settings, GATES))?;
     if params.batch == 0 {
         return Err("evaluate.batch: at least 1 was expected".to_string());
@@ -119,7 +127,9 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     if params.validation_augmented != Some(true) {
         params.cutout = None;
     }
-    canonical::write(&params)
+    let mut all = canonical::write(&params)?;
+    all.extend(network::params(of_network, reads)?);
+    Ok(all)
 }
 
 /// What the catalog binds to a cell.
@@ -136,7 +146,8 @@ pub fn evaluate(
     parts: &Parts,
     context: &mut dyn Context,
 ) -> Result<(), StageError> {
-    let params: EvaluateParams = canonical::parse(params).map_err(StageError::Code)?;
+    let (of_network, params) = canonical::split(params.clone(), &network::settings());
+    let params: EvaluateParams = canonical::parse(&params).map_err(StageError::Code)?;
     let seed = context.seed();
     let architecture = inputs::architecture(context)?;
     let samples = inputs::samples(context, params.split)?;
@@ -159,7 +170,14 @@ pub fn evaluate(
         unseen_only: params.unseen_only.unwrap_or(false),
     };
     let mut metric = (parts.metric)(&samples, &metric_params).map_err(StageError::Data)?;
-    let child_params = ChildParams { droprate: 0.0, init: Purpose::new(seed, STAGE, "init"), seed, stage: STAGE };
+    let child_params = ChildParams {
+        droprate: 0.0,
+        drop_path: None,
+        network: network::parse(&of_network).map_err(StageError::Code)?,
+        init: Purpose::new(seed, STAGE, "init"),
+        seed,
+        stage: STAGE,
+    };
     let network = (parts.child)(&architecture, objective.shape(), &child_params).map_err(|e| match e {
         ChildError::Architecture(message) => StageError::Data(message),
         ChildError::Tensor(error) => StageError::Code(error.to_string()),
@@ -218,8 +236,13 @@ mod tests {
 
     #[test]
     fn switches_leave_the_key_where_they_cannot_matter() {
-        let cifar = Reads { task: &["retrain.cutout", "fidelity.validation_augmented"], space: &[] };
-        let darcy = Reads { task: &["fidelity.darcy_batch_means"], space: &[] };
+        let cifar = Reads {
+            task: &["retrain.cutout", "fidelity.validation_augmented"],
+            space: &[],
+            algorithm: &[],
+            trains: false,
+        };
+        let darcy = Reads { task: &["fidelity.darcy_batch_means"], space: &[], algorithm: &[], trains: false };
         let all = json!({
             "fidelity.validation_augmented": false, "fidelity.darcy_batch_means": false, "retrain.cutout": false
         });

@@ -9,10 +9,12 @@ pub mod entry;
 pub mod evaluate;
 pub mod fetch;
 pub mod inputs;
+pub mod network;
 pub mod preprocess;
 pub mod preview;
 pub mod retrain;
 pub mod search;
+pub mod search_loop;
 
 use crate::algorithms::contract::entry::AlgorithmEntry;
 use crate::spaces::contract::entry::SpaceEntry;
@@ -51,9 +53,11 @@ impl Parts {
         self.algorithms.iter().find(|row| row.name == name).ok_or_else(|| format!("there is no algorithm `{name}`"))
     }
 
-    /// Gated settings that the task and the space look at.
+    /// Gated settings that the task, the space and the algorithm look at.
     fn reads(&self, names: &Names) -> Result<Reads<'static>, String> {
-        Ok(Reads { task: self.task(names)?.reads, space: self.space(names)?.reads })
+        let algorithm = self.algorithm(names)?;
+        let (task, space) = (self.task(names)?.reads, self.space(names)?.reads);
+        Ok(Reads { task, space, algorithm: algorithm.reads, trains: algorithm.trains })
     }
 }
 
@@ -155,18 +159,29 @@ fn search_row(parts: Parts) -> StageEntry {
         numeric: true,
         params: Box::new(move |names, settings| search::params(settings, parts.reads(names)?)),
         external: Box::new(|_, _| Vec::new()),
-        roots: Box::new(|names, _| {
-            vec![
-                "stages/search.rs".to_string(),
-                file("algorithms", &names.algorithm, ".rs"),
-                file("spaces", &names.space, &format!("/{}.rs", names.algorithm.as_deref().unwrap_or_default())),
-            ]
+        roots: Box::new(move |names, _| {
+            let mut roots = vec!["stages/search.rs".to_string(), file("algorithms", &names.algorithm, ".rs")];
+            let (capability, trains) =
+                parts.algorithm(names).map_or(("default", false), |row| (row.capability, row.trains));
+            roots.push(file("spaces", &names.space, &format!("/{capability}.rs")));
+            if trains {
+                roots.push(task_file(&parts, names, "objective"));
+            }
+            roots
         }),
         resources: one_thread(2048),
         run: Box::new(move |names, params, context| {
             let space = parts.space(names).map_err(StageError::Code)?;
             let algorithm = parts.algorithm(names).map_err(StageError::Code)?;
-            search::search(names, params, space.default, algorithm.start, context)
+            let task = parts.task(names).map_err(StageError::Code)?;
+            let parts = search::Parts {
+                default: space.default,
+                relaxed: space.relaxed,
+                objective: task.objective,
+                trains: algorithm.trains,
+                start: algorithm.start,
+            };
+            search::search(names, params, &parts, context)
         }),
     }
 }

@@ -5,6 +5,7 @@ use crate::artifacts::samples::SplitChoice;
 use crate::artifacts::training_log::{TRAINING_FILE, TRAINING_FORMAT, TrainingLog};
 use crate::artifacts::weights::{WEIGHTS_FILE, encode};
 use crate::nn::network::Mode;
+use crate::ops::dropout::Ramp;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
 use crate::stages::canonical::{self, Gate, Reader, Reads};
@@ -12,6 +13,7 @@ use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
 use crate::stages::entry::{Kind, Setting};
 use crate::stages::inputs;
+use crate::stages::network;
 use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
 use crate::training::fit::{Draw, Fit, FitParams, Loss};
 use crate::training::order::Order;
@@ -32,6 +34,24 @@ pub enum Accounting {
     Batches,
     /// Whole passes of the loader.
     Epochs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rates {
+    /// Times gamma at each milestone.
+    Steps,
+    /// Half a cosine over the epochs, to 0.
+    Cosine,
+}
+
+/// Over how many epochs drop-path of dense networks rises to its rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DenseDropPath {
+    /// Four times those of the training: 600 of 150 upstream (methods spec §4.8).
+    Quarter,
+    Whole,
 }
 
 /// Typed settings; the defaults are the published ones of the wide residual network on CIFAR-100.
@@ -58,6 +78,15 @@ pub struct RetrainParams {
     pub milestones: Option<Vec<u64>>,
     #[serde(rename = "retrain.gamma", default = "gamma")]
     pub gamma: f64,
+    #[serde(rename = "retrain.schedule", default = "steps")]
+    pub schedule: Rates,
+    #[serde(rename = "retrain.clip", default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    /// `None` for spaces without drop-path.
+    #[serde(rename = "retrain.drop_path", default, skip_serializing_if = "Option::is_none")]
+    pub drop_path: Option<f64>,
+    #[serde(rename = "fidelity.dense_drop_path", default, skip_serializing_if = "Option::is_none")]
+    pub dense_drop_path: Option<DenseDropPath>,
     #[serde(rename = "retrain.shuffle", default = "yes")]
     pub shuffle: bool,
     #[serde(rename = "retrain.drop_last", default)]
@@ -95,6 +124,9 @@ fn weight_decay() -> f64 {
 fn gamma() -> f64 {
     0.2
 }
+fn steps() -> Rates {
+    Rates::Steps
+}
 fn yes() -> bool {
     true
 }
@@ -106,10 +138,19 @@ fn accounting() -> Accounting {
 }
 
 const DROPRATE: Gate = Gate { key: "retrain.droprate", reader: Reader::Space };
+const DROP_PATH: Gate = Gate { key: "retrain.drop_path", reader: Reader::Space };
+const DENSE_DROP_PATH: Gate = Gate { key: "fidelity.dense_drop_path", reader: Reader::Both };
 const CUTOUT: Gate = Gate { key: "retrain.cutout", reader: Reader::Task };
 const POINT_SHUFFLE: Gate = Gate { key: "fidelity.point_shuffle", reader: Reader::Both };
+const GATES: &[Gate] = &[DROPRATE, DROP_PATH, DENSE_DROP_PATH, CUTOUT, POINT_SHUFFLE];
 
 pub fn settings() -> Vec<Setting> {
+    let mut settings = own_settings();
+    settings.extend(network::settings());
+    settings
+}
+
+fn own_settings() -> Vec<Setting> {
     let positive = Kind::Float { min: 0.0, max: 1e6 };
     let share = Kind::Float { min: 0.0, max: 0.999 };
     let setting = |key, kind, doc| Setting { key, kind, doc, keyed: true };
@@ -125,6 +166,22 @@ pub fn settings() -> Vec<Setting> {
             "retrain.milestones",
             Kind::Counts,
             "Epochs at which the rate is multiplied by gamma. Absent: 60, 120, 160 of 200, in proportion to `retrain.epochs`.",
+        ),
+        setting(
+            "retrain.schedule",
+            Kind::Choice(&["steps", "cosine"]),
+            "`steps`: the rate is multiplied by gamma at each milestone; `cosine`: it falls to 0 over the epochs.",
+        ),
+        setting("retrain.clip", Kind::Float { min: 1e-6, max: 1e12 }, "Limit of the gradient's norm. Absent: none."),
+        setting(
+            "retrain.drop_path",
+            share,
+            "Rate at which DARTS networks lose a primitive's output, at the end of training.",
+        ),
+        setting(
+            "fidelity.dense_drop_path",
+            Kind::Choice(&["quarter", "whole"]),
+            "Drop-path of dense DARTS networks rises to a quarter of its rate, or to all of it.",
         ),
         setting("retrain.gamma", Kind::Float { min: 0.0, max: 1.0 }, "Factor on the learning rate at each milestone."),
         setting("retrain.shuffle", Kind::Bool, "A fresh order of the training samples in each epoch."),
@@ -160,7 +217,8 @@ pub fn settings() -> Vec<Setting> {
 
 /// Canonical parameters for a cell whose rows look at `reads`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
-    let mut params: RetrainParams = canonical::parse(&reads.relevant(settings, &[DROPRATE, CUTOUT, POINT_SHUFFLE]))?;
+    let (of_network, settings) = canonical::split(settings, &network::settings());
+    let mut params: RetrainParams = canonical::parse(&reads.relevant(settings, GATES))?;
     if params.epochs == 0 || params.batch == 0 {
         return Err("retrain.epochs, retrain.batch: at least 1 was expected".to_string());
     }
@@ -168,9 +226,15 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
         return Err("retrain.droprate: a rate in 0..1 was expected".to_string());
     }
     let milestones = params.milestones.take();
-    params.milestones =
-        Some(milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)));
+    if params.schedule == Rates::Steps {
+        params.milestones =
+            Some(milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)));
+    } else {
+        params.gamma = gamma();
+    }
     reads.fill(&DROPRATE, &mut params.droprate, 0.0);
+    reads.fill(&DROP_PATH, &mut params.drop_path, 0.0);
+    reads.fill(&DENSE_DROP_PATH, &mut params.dense_drop_path, DenseDropPath::Quarter);
     reads.fill(&CUTOUT, &mut params.cutout, true);
     reads.fill(&POINT_SHUFFLE, &mut params.point_shuffle, false);
     // what cannot matter beside the other values leaves the key
@@ -180,7 +244,9 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     if params.accounting == Accounting::Epochs {
         params.records_per_epoch = None;
     }
-    canonical::write(&params)
+    let mut all = canonical::write(&params)?;
+    all.extend(network::params(of_network, reads)?);
+    Ok(all)
 }
 
 impl RetrainParams {
@@ -201,6 +267,14 @@ impl RetrainParams {
         }
     }
 
+    /// Drop-path whose rate rises over the training.
+    fn ramp(&self, shape: &TaskShape, batches: u64) -> Option<Ramp> {
+        let most = self.drop_path.filter(|rate| *rate > 0.0)?;
+        let dense = matches!(shape.target, Target::Dense { .. });
+        let times = if dense && self.dense_drop_path == Some(DenseDropPath::Quarter) { 4 } else { 1 };
+        Some(Ramp { most, steps: batches, epochs: self.epochs.saturating_mul(times) })
+    }
+
     fn fit(&self, shape: &TaskShape, samples: usize, seed: u64) -> FitParams {
         let shuffle = self.shuffles(shape);
         let order = Order { samples, batch: self.batch, shuffle, drop_last: self.drop_last };
@@ -208,11 +282,16 @@ impl RetrainParams {
         FitParams {
             steps: self.steps(&order),
             order,
-            schedule: Schedule::Steps {
-                base: self.learning_rate,
-                gamma: self.gamma,
-                milestones: milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),
+            schedule: match self.schedule {
+                Rates::Cosine => Schedule::Cosine { base: self.learning_rate, epochs: self.epochs },
+                Rates::Steps => Schedule::Steps {
+                    base: self.learning_rate,
+                    gamma: self.gamma,
+                    milestones: milestones
+                        .unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),
+                },
             },
+            clip: self.clip,
             sgd: SgdParams { momentum: self.momentum, nesterov: self.nesterov, weight_decay: self.weight_decay },
             shuffling: Purpose::new(seed, STAGE, "order"),
         }
@@ -226,7 +305,8 @@ pub fn retrain(
     child: BuildChild,
     context: &mut dyn Context,
 ) -> Result<(), StageError> {
-    let params: RetrainParams = canonical::parse(params).map_err(StageError::Code)?;
+    let (of_network, params) = canonical::split(params.clone(), &network::settings());
+    let params: RetrainParams = canonical::parse(&params).map_err(StageError::Code)?;
     let seed = context.seed();
     let architecture = inputs::architecture(context)?;
     let samples = inputs::samples(context, params.split)?;
@@ -241,30 +321,32 @@ pub fn retrain(
         unseen_only: false,
     };
     let objective = objective(&samples, &objective_params).map_err(StageError::Data)?;
+    let fit_params = params.fit(objective.shape(), objective.training_samples(), seed);
     let child_params = ChildParams {
         droprate: params.droprate.unwrap_or(0.0),
+        drop_path: params.ramp(objective.shape(), fit_params.order.batches()),
+        network: network::parse(&of_network).map_err(StageError::Code)?,
         init: Purpose::new(seed, STAGE, "init"),
         seed,
         stage: STAGE,
     };
-    let network = child(&architecture, objective.shape(), &child_params).map_err(child_error)?;
+    let net = child(&architecture, objective.shape(), &child_params).map_err(child_error)?;
     let loss: Loss<'_> = Box::new(|draw: Draw<'_>| {
         let batch = objective.training_batch(draw.samples, draw.epoch)?;
-        let output = network.forward(&batch.inputs, Mode::Train { step: draw.step })?;
+        let output = net.forward(&batch.inputs, Mode::Train { step: draw.step })?;
         objective.loss(&output, &batch.targets)
     });
-    let fit_params = params.fit(objective.shape(), objective.training_samples(), seed);
     let steps = fit_params.steps;
-    let mut fit = Fit::new(fit_params, network.parameters(), loss).map_err(stage_error)?;
+    let mut fit = Fit::new(fit_params, net.parameters(), loss).map_err(stage_error)?;
     drive(&mut fit, context)?;
     let log = TrainingLog {
         format: TRAINING_FORMAT,
         steps,
         samples: objective.training_samples() as u64,
-        parameters: network.parameters().count(),
+        parameters: net.parameters().count(),
         epochs: fit.log(),
     };
-    let saved = network.parameters().save().map_err(|e| StageError::Code(e.to_string()))?;
+    let saved = net.parameters().save().map_err(|e| StageError::Code(e.to_string()))?;
     if let Some(bad) = saved.iter().find(|s| s.values.iter().any(|v| !v.is_finite())) {
         return Err(StageError::Numeric(format!(
             "training diverged: `{}` is not finite after {steps} steps",
@@ -293,8 +375,12 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     /// The wide residual network on a point task without images of its own augmentation.
-    const WRN: Reads<'static> =
-        Reads { task: &["fidelity.point_shuffle"], space: &["retrain.droprate", "fidelity.point_shuffle"] };
+    const WRN: Reads<'static> = Reads {
+        task: &["fidelity.point_shuffle"],
+        space: &["retrain.droprate", "fidelity.point_shuffle"],
+        algorithm: &[],
+        trains: false,
+    };
 
     fn table(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()

@@ -25,7 +25,12 @@ pub const ARRAYS: TaskEntry = TaskEntry {
     preparation: &arrays::preparation::ArraysPreparation,
     objective: arrays::objective::open,
     metric: arrays::metric::open,
-    reads: &["fidelity.wrn_spherical_head", "fidelity.wrn_series_network", "fidelity.point_shuffle"],
+    reads: &[
+        "fidelity.wrn_spherical_head",
+        "fidelity.wrn_series_network",
+        "fidelity.point_shuffle",
+        "fidelity.dense_drop_path",
+    ],
 };
 
 pub const TASKS: &[TaskEntry] = &[
@@ -45,7 +50,7 @@ pub const TASKS: &[TaskEntry] = &[
         preparation: &cosmic::preparation::CosmicPreparation,
         objective: cosmic::objective::open,
         metric: cosmic::metric::open,
-        reads: &["fidelity.cosmic_fixed_jitter"],
+        reads: &["fidelity.cosmic_fixed_jitter", "fidelity.dense_drop_path"],
     },
     TaskEntry {
         name: "darcy",
@@ -54,7 +59,7 @@ pub const TASKS: &[TaskEntry] = &[
         preparation: &darcy::preparation::DarcyPreparation,
         objective: darcy::objective::open,
         metric: darcy::metric::open,
-        reads: &["fidelity.darcy_batch_means"],
+        reads: &["fidelity.darcy_batch_means", "fidelity.dense_drop_path"],
     },
     TaskEntry {
         name: "deepsea",
@@ -99,7 +104,7 @@ pub const TASKS: &[TaskEntry] = &[
         preparation: &psicov::preparation::PsicovPreparation,
         objective: psicov::objective::open,
         metric: psicov::metric::open,
-        reads: &["fidelity.psicov_shuffled_lengths"],
+        reads: &["fidelity.psicov_shuffled_lengths", "fidelity.dense_drop_path"],
     },
     TaskEntry {
         name: "satellite",

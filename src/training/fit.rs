@@ -2,14 +2,16 @@
 //! this file knows no network, no task and no context.
 
 use crate::artifacts::training_log::EpochLog;
-use crate::artifacts::weights::{self, Saved};
+use crate::artifacts::weights::Saved;
 use crate::nn::parameters::ParameterSet;
 use crate::seed::Purpose;
+use crate::training::clip;
 use crate::training::error::TrainError;
 use crate::training::order::Order;
 use crate::training::resumable::{Resumable, StepReport};
 use crate::training::schedule::Schedule;
 use crate::training::sgd::{Sgd, SgdParams};
+use crate::training::state;
 use crate::training::update::Memory;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,8 @@ pub struct FitParams {
     pub order: Order,
     pub schedule: Schedule,
     pub sgd: SgdParams,
+    /// Limit of the gradient's norm; `None`: it is taken as it is.
+    pub clip: Option<f64>,
     /// Purpose of the orders of the epochs.
     pub shuffling: Purpose,
 }
@@ -112,7 +116,11 @@ impl Resumable for Fit<'_> {
         let gradient = gradients
             .get(self.set.theta())
             .ok_or_else(|| TrainError::State("the loss does not depend on the parameters".into()))?;
-        self.sgd.step(self.set.theta(), gradient, self.params.schedule.at(epoch), 1.0)?;
+        let scale = match self.params.clip {
+            Some(limit) => clip::factor(clip::norm(gradient)?, limit),
+            None => 1.0,
+        };
+        self.sgd.step(self.set.theta(), gradient, self.params.schedule.at(epoch), scale)?;
         self.step += 1;
         self.sum += f64::from(value);
         if index + 1 == batches || self.done() {
@@ -126,37 +134,23 @@ impl Resumable for Fit<'_> {
     fn state(&self) -> Result<Vec<u8>, TrainError> {
         let log = self.log.iter().map(|(loss, steps)| (loss.to_bits(), *steps)).collect();
         let position = Position { step: self.step, sum: self.sum.to_bits(), log };
-        let named = |s: Saved| Saved { name: format!("network/{}", s.name), ..s };
-        let mut arrays: Vec<Saved> = self.set.save()?.into_iter().map(named).collect();
+        let mut arrays: Vec<Saved> = state::prefixed("network", self.set.save()?).collect();
         if let Memory::F32(velocity) = self.sgd.memory() {
             arrays.push(Saved { name: "velocity".into(), shape: vec![velocity.len()], values: velocity.clone() });
         }
-        let position = serde_json::to_vec(&position).map_err(|e| TrainError::State(e.to_string()))?;
-        let arrays = weights::encode(&arrays).map_err(TrainError::State)?;
-        let mut state = (position.len() as u64).to_le_bytes().to_vec();
-        state.extend(position);
-        state.extend(arrays);
-        Ok(state)
+        state::pack(&position, &arrays)
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), TrainError> {
-        let short = || TrainError::State("it is cut short".into());
-        let (length, rest) = state.split_first_chunk::<8>().ok_or_else(short)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
-        let (position, arrays) = rest.split_at_checked(length).ok_or_else(short)?;
-        let position: Position = serde_json::from_slice(position).map_err(|e| TrainError::State(e.to_string()))?;
+        let (position, arrays) = state::unpack::<Position>(state)?;
         if position.step > self.params.steps {
             return Err(TrainError::State(format!("{} of {} steps are done", position.step, self.params.steps)));
         }
-        let arrays = weights::decode(arrays).map_err(TrainError::State)?;
-        let named = arrays.iter().filter_map(|s| Some((s, s.name.strip_prefix("network/")?)));
-        let network: Vec<Saved> = named.map(|(s, name)| Saved { name: name.to_string(), ..s.clone() }).collect();
-        let velocity = arrays.into_iter().find(|s| s.name == "velocity").map(|s| s.values);
-        match (self.sgd.memory_mut(), velocity) {
-            (Memory::F32(kept), Some(saved)) if kept.len() == saved.len() => *kept = saved,
-            _ => return Err(TrainError::State("the optimiser's velocity does not fit".into())),
-        }
-        self.set.load(&network)?;
+        let Memory::F32(velocity) = self.sgd.memory_mut() else {
+            return Err(TrainError::State("a reference network is not restored".into()));
+        };
+        *velocity = state::array(&arrays, "velocity", velocity.len())?;
+        self.set.load(&state::of_prefix("network", &arrays))?;
         self.step = position.step;
         self.sum = f64::from_bits(position.sum);
         self.log = position.log.into_iter().map(|(loss, steps)| (f64::from_bits(loss), steps)).collect();
@@ -190,6 +184,7 @@ mod tests {
             order: Order { samples: 7, batch: 3, shuffle: true, drop_last: false },
             schedule: Schedule::Steps { base, gamma: 0.5, milestones: vec![2] },
             sgd: SgdParams { momentum: 0.9, nesterov: true, weight_decay: 1e-3 },
+            clip: Some(20.0),
             shuffling: Purpose::new(0, "test", "order"),
         }
     }

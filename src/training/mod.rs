@@ -8,4 +8,5 @@ pub mod order;
 pub mod resumable;
 pub mod schedule;
 pub mod sgd;
+pub mod state;
 pub mod update;

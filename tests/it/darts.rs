@@ -8,6 +8,7 @@ use nasperf_pipe::nn::network::{Mode, Network};
 use nasperf_pipe::nn::supernet::Supernet;
 use nasperf_pipe::ops::mixed_cell::{Keep, Wanted};
 use nasperf_pipe::seed::Purpose;
+use nasperf_pipe::spaces::contract::relaxed::Mixing;
 use nasperf_pipe::spaces::darts::derived::{AS_RUN, DerivedShape};
 use nasperf_pipe::spaces::darts::genotype::Genotype;
 use nasperf_pipe::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
@@ -32,9 +33,10 @@ fn derived(golden: &Golden) -> Network {
         width: golden.size("width"),
         cells: golden.size("cells"),
         genotype: Genotype::parse(golden.text("normal"), golden.text("reduce")).unwrap(),
+        reductions: true,
         outer: AS_RUN,
         inner: if dense { NORM } else { AS_RUN },
-        drop_path: 0.0,
+        drop_path: None,
         seed: 0,
         stage: "test",
     };
@@ -100,6 +102,8 @@ impl<'a> Search<'a> {
             cells: golden.size("cells"),
             nodes: 4,
             partial: golden.size("k"),
+            reductions: true,
+            mixing: Mixing::Softmax,
         };
         let supernet = shape.build(Purpose::new(0, "test", "init"), keep).unwrap();
         fill(supernet.parameters());

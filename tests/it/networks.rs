@@ -7,7 +7,7 @@ use candle_core::DType;
 use nasperf_pipe::artifacts::dataset::{Target, TaskShape};
 use nasperf_pipe::nn::network::{Mode, Network};
 use nasperf_pipe::seed::Purpose;
-use nasperf_pipe::spaces::contract::child::ChildParams;
+use nasperf_pipe::spaces::contract::child::{ChildParams, NetworkParams};
 use nasperf_pipe::spaces::contract::default::DefaultParams;
 use nasperf_pipe::spaces::wrn::series_resnet::SeriesResnet;
 use nasperf_pipe::spaces::wrn::{child, default};
@@ -39,10 +39,17 @@ impl Case {
             "" => SeriesResnet { width }.encode(),
             head => {
                 let (global_head, wide_series) = (head == "global", true);
-                default::choose(&shape, &DefaultParams { width: Some(width), global_head, wide_series }).unwrap()
+                default::choose(&shape, &DefaultParams { width: Some(width), global_head, wide_series, genotype: None }).unwrap()
             }
         };
-        let params = ChildParams { droprate: 0.0, init: Purpose::new(0, "test", "init"), seed: 0, stage: "test" };
+        let params = ChildParams {
+            droprate: 0.0,
+            drop_path: None,
+            network: NetworkParams::default(),
+            init: Purpose::new(0, "test", "init"),
+            seed: 0,
+            stage: "test",
+        };
         let network = child::build(&architecture, &shape, &params).unwrap();
         let parameters = network.parameters().parameters();
         let names: Vec<&str> = golden.values["names"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();

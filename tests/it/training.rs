@@ -3,6 +3,7 @@
 
 use crate::support::memory_context::{Blobs, MemoryContext};
 use crate::support::tiny_dataset::{fields, images};
+use nasperf_pipe::algorithms::contract::search::StartSearch;
 use nasperf_pipe::algorithms::default;
 use nasperf_pipe::artifacts::architecture::ARCHITECTURE_FILE;
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
@@ -56,13 +57,16 @@ impl Cell {
     }
 
     fn reads(&self) -> Reads<'static> {
-        Reads { task: self.task.reads, space: self.space.reads }
+        Reads { task: self.task.reads, space: self.space.reads, algorithm: &[], trains: false }
     }
 
     fn search(&self) -> Blobs {
         let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
         let mut context = MemoryContext::new(&[("dataset", &self.dataset)], self.seed);
-        search::search(&self.names(), &params, self.space.default, default::start, &mut context).unwrap();
+        let (default, relaxed) = (self.space.default, self.space.relaxed);
+        let (objective, trains, start) = (self.task.objective, false, default::start as StartSearch);
+        let parts = search::Parts { default, relaxed, objective, trains, start };
+        search::search(&self.names(), &params, &parts, &mut context).unwrap();
         context.outputs()
     }
 
@@ -327,7 +331,7 @@ fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
                     let mut map = Map::from_iter([("retrain.split".to_string(), json!(split))]);
                     map.retain(|key, _| settings.iter().any(|s| s.key == key));
                     map.extend(value.clone().map(|v| (switch.key.to_string(), v)));
-                    params(map, Reads { task: &[switch.key], space: &[switch.key] }).unwrap()
+                    params(map, Reads { task: &[switch.key], space: &[switch.key], algorithm: &[switch.key], trains: true }).unwrap()
                 })
             };
             assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
@@ -359,6 +363,6 @@ fn the_method_definition_sets_only_what_stages_read() {
     let set = serde_json::to_value(&definition["set"]).unwrap();
     let declared: Map<String, Value> = set.as_object().unwrap().clone();
     let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
-    let reads = Reads { task: &[], space: &["retrain.droprate"] };
+    let reads = Reads { task: &[], space: &["retrain.droprate"], algorithm: &[], trains: false };
     assert_eq!(retrain::params(retrain_only, reads).unwrap(), retrain::params(Map::new(), reads).unwrap());
 }

@@ -16,11 +16,37 @@ pub enum Unit {
     Sample,
 }
 
+/// A rate that rises with the epochs, to `most` at the end: most·⌊step/steps⌋/epochs (drop-path of the DARTS networks, methods
+/// spec §4.8). Past the end it goes on rising, as upstream's does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ramp {
+    pub most: f64,
+    /// Optimiser steps of an epoch.
+    pub steps: u64,
+    pub epochs: u64,
+}
+
+/// Beyond it next to nothing would be left.
+const HIGHEST: f64 = 0.999;
+
+impl Ramp {
+    fn at(&self, step: u64) -> f64 {
+        let epoch = step / self.steps.max(1);
+        (self.most * epoch as f64 / self.epochs.max(1) as f64).min(HIGHEST)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rate {
+    Fixed(f64),
+    Rising(Ramp),
+}
+
 /// One input of any dimensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     unit: Unit,
-    rate: f64,
+    rate: Rate,
     purpose: Purpose,
 }
 
@@ -35,17 +61,29 @@ impl Dropout {
     /// Panics where `rate` is not in 0..1.
     pub fn new(unit: Unit, rate: f64, purpose: Purpose) -> Self {
         assert!((0.0..1.0).contains(&rate), "dropout: a rate in 0..1 was expected, found {rate}");
-        Dropout { unit, rate, purpose }
+        Dropout { unit, rate: Rate::Fixed(rate), purpose }
+    }
+
+    /// The same with a rate that rises while training.
+    pub fn rising(unit: Unit, ramp: Ramp, purpose: Purpose) -> Self {
+        Dropout { unit, rate: Rate::Rising(ramp), purpose }
+    }
+
+    fn rate(&self, step: u64) -> f64 {
+        match self.rate {
+            Rate::Fixed(rate) => rate,
+            Rate::Rising(ramp) => ramp.at(step),
+        }
     }
 
     /// A bit per draw of a step, set where it keeps its unit; each chunk of values, or each sample, begins a word.
-    fn mask(&self, step: u64, dims: &[usize]) -> Vec<u32> {
+    fn mask(&self, step: u64, rate: f64, dims: &[usize]) -> Vec<u32> {
         let (chunks, draws) = match self.unit {
             Unit::Value => (dims.iter().product::<usize>().div_ceil(CHUNK), dims.iter().product()),
             Unit::Sample => (dims[0], dims[0]),
         };
         let per_chunk = if self.unit == Unit::Value { CHUNK } else { 1 };
-        let bound = (self.rate * 4_294_967_296.0) as u64;
+        let bound = (rate * 4_294_967_296.0) as u64;
         let words = |index: usize| {
             // a stream per step and chunk: chunks of one step lie 2³² apart from those of the next
             let mut stream = self.purpose.at(step << 32 | index as u64);
@@ -59,9 +97,9 @@ impl Dropout {
         (0..chunks).into_par_iter().map(words).collect::<Vec<_>>().concat()
     }
 
-    /// `to` (+)= `from` times 0 or 1/(1 − rate): 0·NaN and 0·∞ stay NaN, as in PyTorch.
-    fn map<T: Real>(&self, mask: &[u32], dims: &[usize], from: &[T], to: &mut [T], add: bool) {
-        let (keep, together) = (T::of(1.0 / (1.0 - self.rate)), dims.iter().skip(1).product::<usize>().max(1));
+    /// `to` (+)= `from` times 0 or `keep`, 1/(1 − rate): 0·NaN and 0·∞ stay NaN, as in PyTorch.
+    fn map<T: Real>(&self, (mask, keep): (&[u32], T), dims: &[usize], from: &[T], to: &mut [T], add: bool) {
+        let together = dims.iter().skip(1).product::<usize>().max(1);
         let (size, words) = match self.unit {
             Unit::Value => (CHUNK, CHUNK / WORD),
             Unit::Sample => (together, 1),
@@ -125,19 +163,21 @@ impl Definition for Dropout {
     }
 }
 
-/// Saved indices: the mask, or nothing where the operator rested.
+/// Saved indices: the mask, or nothing where the operator rested; the one array holds what kept values are multiplied by.
 impl<T: Real> Kernel<T> for Dropout {
     fn forward(&self, inputs: &[View<'_, T>], mode: Mode<'_, T>, out: &mut [T], saved: &mut Saved<T>) {
         let View { values, dims } = inputs[0];
-        saved.indices = match mode {
-            Mode::Train { step } if self.rate > 0.0 => self.mask(step, dims),
-            _ => Vec::new(),
+        let (step, rate) = match mode {
+            Mode::Train { step } => (step, self.rate(step)),
+            Mode::Evaluate { .. } => (0, 0.0),
         };
-        if saved.indices.is_empty() {
-            out.copy_from_slice(values);
-        } else {
-            self.map(&saved.indices, dims, values, out, false);
+        if rate == 0.0 {
+            return out.copy_from_slice(values);
         }
+        let keep = T::of(1.0 / (1.0 - rate));
+        saved.indices = self.mask(step, rate, dims);
+        saved.arrays = vec![vec![keep]];
+        self.map((&saved.indices, keep), dims, values, out, false);
     }
 
     fn backward(
@@ -152,7 +192,7 @@ impl<T: Real> Kernel<T> for Dropout {
         if saved.indices.is_empty() {
             values.iter_mut().zip(gradient).for_each(|(dx, g)| *dx = if *add { *dx + *g } else { *g });
         } else {
-            self.map(&saved.indices, inputs[0].dims, gradient, values, *add);
+            self.map((&saved.indices, saved.arrays[0][0]), inputs[0].dims, gradient, values, *add);
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
 
 /// What of the settings the choice may look at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DefaultParams {
     /// Base channel count; `None`: the published one.
     pub width: Option<usize>,
@@ -12,6 +12,8 @@ pub struct DefaultParams {
     pub global_head: bool,
     /// On series the wide residual network in one dimension, as described, rather than the network that upstream runs.
     pub wide_series: bool,
+    /// A known architecture, by name or written out, where the space takes one.
+    pub genotype: Option<String>,
 }
 
 /// The error says what of the task the space cannot do.

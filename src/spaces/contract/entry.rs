@@ -2,11 +2,14 @@
 
 use crate::spaces::contract::child::BuildChild;
 use crate::spaces::contract::default::DefaultArchitecture;
+use crate::spaces::contract::relaxed::OpenRelaxed;
 
 pub struct SpaceEntry {
     pub name: &'static str,
     /// The network of `<space>/default`, where there is one.
     pub default: Option<DefaultArchitecture>,
+    /// What gradient-based searches work on, where there is one.
+    pub relaxed: Option<OpenRelaxed>,
     pub child: BuildChild,
     /// Settings that matter for some cells only, and that this space looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],

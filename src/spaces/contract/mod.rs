@@ -1,4 +1,6 @@
-//! What a search space may give, one file per capability: a default network, a child built from an architecture.
+//! What a search space may give, one file per capability: a default network, a child built from an architecture, a
+//! relaxation to search in.
 pub mod child;
 pub mod default;
 pub mod entry;
+pub mod relaxed;

@@ -10,7 +10,7 @@ use crate::nn::separable::SeparableShape;
 use crate::ops::add::Add;
 use crate::ops::average_pool::AveragePool;
 use crate::ops::concat::Concat;
-use crate::ops::dropout::{Dropout, Unit};
+use crate::ops::dropout::{Dropout, Ramp, Unit};
 use crate::ops::global_pool::GlobalPool;
 use crate::ops::max_pool::MaxPool;
 use crate::ops::window::Window;
@@ -30,8 +30,10 @@ pub struct DerivedShape {
     pub channels: usize,
     /// Samples are (C,L) rather than (C,H,W).
     pub series: bool,
-    /// One output per position, no reduction cells.
+    /// One output per position.
     pub dense: bool,
+    /// Cells after a third and two thirds halve the plane and double the channels; never in dense form.
+    pub reductions: bool,
     pub outputs: usize,
     /// Channels of the first cell's nodes: 36 upstream, 16 for FSD50K.
     pub width: usize,
@@ -42,8 +44,8 @@ pub struct DerivedShape {
     pub outer: Norm,
     /// Norms inside primitives.
     pub inner: Norm,
-    /// Probability with which a sample loses a primitive's output while training.
-    pub drop_path: f64,
+    /// Probability with which a sample loses a primitive's output while training; `None`: never.
+    pub drop_path: Option<Ramp>,
     /// Streams of drop-path: seed and stage.
     pub seed: u64,
     pub stage: &'static str,
@@ -118,14 +120,14 @@ impl Cell<'_> {
         if pick.primitive == Primitive::Skip && self.stride(pick) == 1 {
             return y; // identities are never dropped
         }
-        let DerivedShape { seed, stage, drop_path, .. } = *self.shape;
+        let DerivedShape { seed, stage, drop_path: Some(ramp), .. } = *self.shape else { return y };
         let purpose = Purpose::new(seed, stage, &format!("drop-path {}.{index}", self.number));
-        b.step(Arc::new(Dropout::new(Unit::Sample, drop_path, purpose)), &[y], [], self.channels)
+        b.step(Arc::new(Dropout::rising(Unit::Sample, ramp, purpose)), &[y], [], self.channels)
     }
 
     fn node(&mut self, b: &mut Builder, first: usize, picks: [Pick; 2]) -> Value {
         let [one, two] = picks;
-        let plain = self.shape.drop_path == 0.0;
+        let plain = self.shape.drop_path.is_none();
         let value = if plain && self.ends_with_norm(two) {
             let y = self.primitive(b, first, one, None);
             self.primitive(b, first + 1, two, Some(y))
@@ -136,7 +138,7 @@ impl Cell<'_> {
             let terms = [one, two];
             let values = [0, 1].map(|i| {
                 let y = self.primitive(b, first + i, terms[i], None);
-                if plain { y } else { self.dropped(b, first + i, terms[i], y) }
+                self.dropped(b, first + i, terms[i], y)
             });
             if values[0] == values[1] {
                 // twice the same state: an operator takes no input twice
@@ -153,7 +155,7 @@ impl Cell<'_> {
 
 impl DerivedShape {
     fn reduces(&self, cell: usize) -> bool {
-        !self.dense && (cell == self.cells / 3 || cell == 2 * self.cells / 3)
+        self.reductions && !self.dense && (cell == self.cells / 3 || cell == 2 * self.cells / 3)
     }
 
     pub fn build(&self, init: Purpose) -> Result<Network> {
@@ -196,18 +198,34 @@ mod tests {
     use super::{AS_RUN, DerivedShape};
     use crate::nn::batch_norm::NORM;
     use crate::nn::network::Mode;
+    use crate::ops::dropout::Ramp;
     use crate::seed::Purpose;
     use crate::spaces::darts::genotype::Genotype;
+    use crate::spaces::darts::published::find;
     use candle_core::{DType, Device, Tensor};
 
     const V2: (&str, &str) = ("s30 s31 s30 s31 s31 sk0 sk0 d32", "mp0 mp1 sk2 mp1 mp0 sk2 sk2 mp1");
 
     fn shape((normal, reduce): (&str, &str), channels: usize, outputs: usize) -> DerivedShape {
         let genotype = Genotype::parse(normal, reduce).unwrap();
-        let (width, cells, drop_path) = (36, 20, 0.0);
+        let (width, cells, drop_path, reductions) = (36, 20, None, true);
         let (outer, inner) = (AS_RUN, AS_RUN);
         let (series, dense, seed, stage) = (false, false, 0, "test");
-        DerivedShape { channels, series, dense, outputs, width, cells, genotype, outer, inner, drop_path, seed, stage }
+        DerivedShape {
+            channels,
+            series,
+            dense,
+            reductions,
+            outputs,
+            width,
+            cells,
+            genotype,
+            outer,
+            inner,
+            drop_path,
+            seed,
+            stage,
+        }
     }
 
     fn count(shape: &DerivedShape) -> u64 {
@@ -240,16 +258,63 @@ mod tests {
     }
 
     #[test]
+    fn genotypes_of_the_benchmark_have_their_counts() {
+        // methods §5.5; FSD50K trains with 16 channels
+        for (name, channels, series, dense, outputs, width, expected) in [
+            ("NB360_cifar100_0", 3, false, false, 100, 36, 4_109_968),
+            ("NB360_cifar100_1", 3, false, false, 100, 36, 4_257_712),
+            ("NB360_cifar100_2", 3, false, false, 100, 36, 4_750_840),
+            ("NB360_spherical_0", 3, false, false, 100, 36, 1_654_696),
+            ("NB360_spherical_1", 3, false, false, 100, 36, 1_836_568),
+            ("NB360_spherical_2", 3, false, false, 100, 36, 1_511_920),
+            ("NB360_ninapro_0", 1, false, false, 18, 36, 3_621_798),
+            ("NB360_ninapro_1", 1, false, false, 18, 36, 2_665_134),
+            ("NB360_ninapro_2", 1, false, false, 18, 36, 3_753_342),
+            ("NB360_fsd50k_0", 1, false, false, 200, 16, 857_240),
+            ("NB360_fsd50k_1", 1, false, false, 200, 16, 920_984),
+            ("NB360_fsd50k_2", 1, false, false, 200, 16, 660_248),
+            ("NB360_darcy_0", 3, false, true, 1, 36, 707_149),
+            ("NB360_darcy_1", 3, false, true, 1, 36, 662_509),
+            ("NB360_darcy_2", 3, false, true, 1, 36, 526_429),
+            ("NB360_psicov_0", 57, false, true, 1, 36, 465_877),
+            ("NB360_psicov_1", 57, false, true, 1, 36, 589_717),
+            ("NB360_psicov_2", 57, false, true, 1, 36, 533_557),
+            ("NB360_cosmic_a", 1, false, true, 1, 36, 626_725),
+            ("NB360_cosmic_b", 1, false, true, 1, 36, 366_085),
+            ("NB360_cosmic_c", 1, false, true, 1, 36, 275_365),
+            ("NB360_ecg_0", 1, true, false, 4, 36, 3_401_176),
+            ("NB360_ecg_1", 1, true, false, 4, 36, 3_310_024),
+            ("NB360_ecg_2", 1, true, false, 4, 36, 3_221_680),
+            ("NB360_satellite_0", 1, true, false, 24, 36, 3_789_636),
+            ("NB360_satellite_1", 1, true, false, 24, 36, 3_332_580),
+            ("NB360_satellite_2", 1, true, false, 24, 36, 2_930_820),
+            ("NB360_deepsea_0", 4, true, false, 36, 36, 3_341_988),
+            ("NB360_deepsea_1", 4, true, false, 36, 36, 2_257_668),
+            ("NB360_deepsea_2", 4, true, false, 36, 36, 3_115_188),
+        ] {
+            let genotype = find(name).unwrap();
+            let inner = if dense { NORM } else { AS_RUN };
+            let shape = DerivedShape { series, dense, width, genotype, inner, ..shape(V2, channels, outputs) };
+            assert_eq!(count(&shape), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn drop_path_draws_anew_at_each_step_and_rests_in_evaluation() {
-        let small = DerivedShape { width: 4, cells: 3, drop_path: 0.4, ..shape(V2, 3, 5) };
+        let ramp = Ramp { most: 0.8, steps: 10, epochs: 2 };
+        let small = DerivedShape { width: 4, cells: 3, drop_path: Some(ramp), ..shape(V2, 3, 5) };
         let network = small.build(Purpose::new(0, "test", "init")).unwrap();
         let x = Tensor::randn(0f32, 1.0, (4, 3, 8, 8), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
         let run = |mode| network.forward(&x, mode).unwrap().to_vec2::<f32>().unwrap();
-        let first = run(Mode::Train { step: 0 });
-        assert_eq!(first, run(Mode::Train { step: 0 }));
-        assert_ne!(first, run(Mode::Train { step: 1 }));
+        // nothing is dropped in the first epoch
+        let whole = run(Mode::Train { step: 0 });
+        assert_eq!(whole, run(Mode::Train { step: 9 }));
+        let first = run(Mode::Train { step: 10 });
+        assert_eq!(first, run(Mode::Train { step: 10 }));
+        assert_ne!(first, run(Mode::Train { step: 11 }));
+        assert_ne!(first, whole);
         assert_eq!(run(Mode::Evaluate), run(Mode::Evaluate));
-        let same = DerivedShape { genotype: Genotype::parse("sk0 sk0", "sk1 mp1").unwrap(), drop_path: 0.0, ..small };
+        let same = DerivedShape { genotype: Genotype::parse("sk0 sk0", "sk1 mp1").unwrap(), drop_path: None, ..small };
         assert_eq!(
             same.build(Purpose::new(0, "test", "init")).unwrap().forward(&x, Mode::Evaluate).unwrap().dims(),
             [4, 5]

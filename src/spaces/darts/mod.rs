@@ -1,5 +1,11 @@
-//! The DARTS search space: preprocessing of a cell's inputs, the search network, genotypes and their networks.
+//! The DARTS search space: the search network and what its parameters stand for, genotypes found or published, and their
+//! networks.
+pub mod architecture;
+pub mod child;
+pub mod default;
 pub mod derived;
 pub mod genotype;
 pub mod preprocess;
+pub mod published;
+pub mod relaxed;
 pub mod supernet;

@@ -12,6 +12,7 @@ use crate::ops::global_pool::GlobalPool;
 use crate::ops::mixed_cell::{Keep, MixedCell, Wanted};
 use crate::ops::segment_softmax::SegmentSoftmax;
 use crate::seed::Purpose;
+use crate::spaces::contract::relaxed::Mixing;
 use crate::spaces::darts::preprocess::{factorized_reduce, relu_conv_norm};
 use candle_core::Result;
 use std::sync::Arc;
@@ -38,6 +39,10 @@ pub struct SupernetShape {
     pub nodes: usize,
     /// The primitives see 1/k of the channels: 4 in PC-DARTS, 1 in DARTS.
     pub partial: usize,
+    /// Cells after a third and two thirds halve the plane and double the channels; never in dense form.
+    pub reductions: bool,
+    /// How architecture parameters become weights.
+    pub mixing: Mixing,
 }
 
 impl SupernetShape {
@@ -47,26 +52,34 @@ impl SupernetShape {
     }
 
     /// One cell type's architecture parameters: a row of alpha per edge, then beta.
-    fn architecture(&self) -> usize {
+    pub fn architecture(&self) -> usize {
         self.edges() * (PRIMITIVES + 1)
     }
 
-    fn reduces(&self, cell: usize) -> bool {
-        !self.dense && (cell == self.cells / 3 || cell == 2 * self.cells / 3)
+    /// Whether any cell is a reduction cell.
+    pub fn reducing(&self) -> bool {
+        (0..self.cells).any(|cell| self.reduces(cell))
     }
 
-    /// Softmax over the rows of alpha and over each node's part of beta, although the update keeps them on simplices: as the
-    /// benchmark ran it (methods §4.4). `kind` 0: normal, 1: reduction.
-    fn weights_of_edges(&self, b: &mut Builder, kind: usize) -> Value {
+    fn reduces(&self, cell: usize) -> bool {
+        self.reductions && !self.dense && (cell == self.cells / 3 || cell == 2 * self.cells / 3)
+    }
+
+    /// The weights of primitives and edges. `kind` 0: normal, 1: reduction.
+    fn weights_of_edges(&self, b: &mut Builder, kind: usize) -> Source {
         let nodes = (0..self.nodes).map(|n| n + 2);
         let lengths: Vec<usize> = std::iter::repeat_n(PRIMITIVES, self.edges()).chain(nodes).collect();
         let length = self.architecture();
         let range = kind * length..(kind + 1) * length;
         let source = Source::Slice { input: 2, range, dims: vec![length] };
-        b.step(Arc::new(SegmentSoftmax { lengths }), &[], [source], 0)
+        if self.mixing == Mixing::Direct {
+            return source;
+        }
+        let weights = b.step(Arc::new(SegmentSoftmax { lengths }), &[], [source], 0);
+        b.source(weights)
     }
 
-    fn cell(&self, b: &mut Builder, states: [Value; 2], mixed: MixedCell, mixing: Value) -> Value {
+    fn cell(&self, b: &mut Builder, states: [Value; 2], mixed: MixedCell, mixing: Source) -> Value {
         let channels = states[0].channels;
         let mut parts = Vec::new();
         for parameter in mixed.parameters(channels, self.series) {
@@ -83,12 +96,12 @@ impl SupernetShape {
                 b.buffer("running_var", part, 1.0, NORM.momentum);
             });
         }
-        let theta = b.step_of(Arc::new(Concat { axis: 0, inputs: 2 }), vec![weights, b.source(mixing)], 0);
+        let theta = b.step_of(Arc::new(Concat { axis: 0, inputs: 2 }), vec![weights, mixing], 0);
         b.step(Arc::new(mixed), &[states[0], states[1], theta], [], self.nodes * channels)
     }
 
     fn network(&self, b: &mut Builder, wants: Wanted, keep: Keep) {
-        let mixing = [0, 1].map(|kind| (kind == 0 || !self.dense).then(|| self.weights_of_edges(b, kind)));
+        let mixing = [0, 1].map(|kind| (kind == 0 || self.reducing()).then(|| self.weights_of_edges(b, kind)));
         let input = b.input(self.channels);
         let stem = b.within("stem", |b| {
             let shape = ConvShape::same(self.series, self.channels, 3 * self.width, 3, 1);
@@ -107,7 +120,7 @@ impl SupernetShape {
                 };
                 let second = relu_conv_norm(b, "preprocess1", last, channels, PLAIN);
                 let mixed = MixedCell { wants, keep, nodes: self.nodes, ..MixedCell::cell(reduction, self.partial) };
-                let mixing = mixing[usize::from(reduction)].expect("dense networks do not reduce");
+                let mixing = mixing[usize::from(reduction)].clone().expect("only reducing networks have the second");
                 self.cell(b, [first, second], mixed, mixing)
             });
             (before, last, after_reduction) = (last, output, reduction);
@@ -117,9 +130,20 @@ impl SupernetShape {
         linear::layer(b, "classifier", x, self.outputs, self.dense, Bias::FanIn);
     }
 
-    /// Architecture parameters start at 1: alpha rows then beta of the normal cells, then of the reduction cells.
+    /// What the architecture parameters of one cell type start with: 1 where a softmax follows, equal weights where none does.
+    fn start(&self) -> Vec<f32> {
+        if self.mixing == Mixing::Softmax {
+            return vec![1.0; self.architecture()];
+        }
+        let alpha = std::iter::repeat_n(1.0 / PRIMITIVES as f32, self.edges() * PRIMITIVES);
+        let beta = (0..self.nodes).flat_map(|n| std::iter::repeat_n(1.0 / (n + 2) as f32, n + 2));
+        alpha.chain(beta).collect()
+    }
+
+    /// Architecture parameters: alpha rows then beta of the normal cells, then of the reduction cells.
     pub fn build(&self, init: Purpose, keep: Keep) -> Result<Supernet> {
-        Supernet::new(2 * self.architecture(), |wants| {
+        let start = self.start();
+        Supernet::new([start.clone(), start].concat(), |wants| {
             let mut b = Builder::new(init);
             self.network(&mut b, wants, keep);
             b
@@ -132,6 +156,7 @@ mod tests {
     use super::SupernetShape;
     use crate::ops::mixed_cell::Keep;
     use crate::seed::Purpose;
+    use crate::spaces::contract::relaxed::Mixing;
 
     #[test]
     fn parameter_counts_are_the_published_ones() {
@@ -149,7 +174,9 @@ mod tests {
             (3, false, false, 10, 4, 299_578),
             (3, false, false, 10, 1, 1_930_618),
         ] {
-            let shape = SupernetShape { channels, series, dense, outputs, width: 16, cells: 8, nodes: 4, partial };
+            let (width, cells, nodes, reductions, mixing) = (16, 8, 4, true, Mixing::Softmax);
+            let shape =
+                SupernetShape { channels, series, dense, outputs, width, cells, nodes, partial, reductions, mixing };
             let supernet = shape.build(Purpose::new(0, "test", "init"), Keep::Saved).unwrap();
             assert_eq!(supernet.parameters().count(), expected, "{shape:?}");
             assert_eq!(supernet.architecture().elem_count(), 252);

@@ -103,14 +103,21 @@ mod tests {
     use crate::artifacts::dataset::{Target, TaskShape};
     use crate::nn::network::{Mode, Network};
     use crate::seed::Purpose;
-    use crate::spaces::contract::child::ChildParams;
+    use crate::spaces::contract::child::{ChildParams, NetworkParams};
     use crate::spaces::contract::default::DefaultParams;
     use crate::spaces::wrn::architecture::{Head, WrnArchitecture};
     use crate::spaces::wrn::default::choose;
     use candle_core::{DType, Device, Tensor};
 
     fn params() -> ChildParams {
-        ChildParams { droprate: 0.0, init: Purpose::new(0, "test", "init"), seed: 0, stage: "test" }
+        ChildParams {
+            droprate: 0.0,
+            drop_path: None,
+            network: NetworkParams::default(),
+            init: Purpose::new(0, "test", "init"),
+            seed: 0,
+            stage: "test",
+        }
     }
 
     fn network(channels: usize, spatial: &[usize], target: Target, width: Option<usize>) -> Network {

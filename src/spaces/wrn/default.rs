@@ -54,7 +54,7 @@ mod tests {
 
     fn head(spatial: &[usize], target: Target, global_head: bool) -> Head {
         let shape = TaskShape { channels: 1, spatial: spatial.to_vec(), target };
-        let architecture = choose(&shape, &DefaultParams { width: None, global_head, wide_series: false }).unwrap();
+        let architecture = choose(&shape, &DefaultParams { global_head, ..DefaultParams::default() }).unwrap();
         let found = WrnArchitecture::decode(&architecture).unwrap();
         assert_eq!((found.depth, found.widen, found.width), (16, 4, 16));
         found.head

@@ -87,7 +87,7 @@ mod tests {
     use super::{SeriesResnet, build};
     use crate::artifacts::dataset::{Target, TaskShape};
     use crate::seed::Purpose;
-    use crate::spaces::contract::child::ChildParams;
+    use crate::spaces::contract::child::{ChildParams, NetworkParams};
 
     #[test]
     fn parameter_counts_are_the_published_ones() {
@@ -99,7 +99,14 @@ mod tests {
         ] {
             let shape = TaskShape { channels, spatial: vec![length], target };
             let init = Purpose::new(0, "test", "init");
-            let params = ChildParams { droprate: 0.0, init, seed: 0, stage: "test" };
+            let params = ChildParams {
+                droprate: 0.0,
+                drop_path: None,
+                network: NetworkParams::default(),
+                init,
+                seed: 0,
+                stage: "test",
+            };
             let network = build(&SeriesResnet { width: 64 }, &shape, &params).unwrap();
             assert_eq!(network.parameters().count(), expected);
             let parameters = network.parameters().parameters();

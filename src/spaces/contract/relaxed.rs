@@ -1,0 +1,57 @@
+//! A space as one network that holds all of its architectures at once, with parameters that weigh them. Knows no space and no
+//! algorithm.
+
+use crate::artifacts::architecture::Architecture;
+use crate::artifacts::dataset::TaskShape;
+use crate::nn::supernet::Supernet;
+use crate::seed::Purpose;
+use std::ops::Range;
+
+/// How architecture parameters become the weights of primitives and edges (methods spec §4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mixing {
+    /// Softmax of each row; the parameters start at 1.
+    Softmax,
+    /// They are the weights, and start equal.
+    Direct,
+}
+
+/// What of the settings the network may look at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RelaxedParams {
+    /// Base channel count; `None`: the published one.
+    pub width: Option<usize>,
+    pub cells: usize,
+    pub nodes: usize,
+    /// Primitives see one of so many channels.
+    pub partial: usize,
+    /// Whether there are reduction cells, where the task's form has them.
+    pub reductions: bool,
+    pub mixing: Mixing,
+    /// Compute again rather than keep: less memory, more time, the same bits.
+    pub frugal: bool,
+    /// Streams of the initial values.
+    pub init: Purpose,
+}
+
+/// Architecture parameters that are normalised together, in rows of equal length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    pub range: Range<usize>,
+    pub width: usize,
+    /// Weights of primitives rather than of edges.
+    pub primitives: bool,
+}
+
+pub trait Relaxed {
+    fn network(&self) -> &Supernet;
+    /// The architecture parameters that the network reads; those of edges once per cell type (`joint`) or once per node.
+    fn rows(&self, joint: bool) -> Vec<Rows>;
+    /// The architecture that they stand for.
+    fn architecture(&self, parameters: &[f32]) -> Result<Architecture, String>;
+    /// Entropy of the weights of primitives in nats, mean over the rows.
+    fn entropy(&self, parameters: &[f32]) -> f64;
+}
+
+/// The error says what of the task or of the settings the space cannot do.
+pub type OpenRelaxed = fn(&TaskShape, &RelaxedParams) -> Result<Box<dyn Relaxed>, String>;
