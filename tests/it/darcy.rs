@@ -152,7 +152,7 @@ fn prepare(context: &mut DataContext, changes: &[(&str, Value)]) -> Result<Datas
     let params = PreprocessParams::from_settings(&definition("darcy", changes), &DarcyPreparation).unwrap();
     let settings = params.to_settings();
     assert_eq!(PreprocessParams::from_settings(&settings, &DarcyPreparation).unwrap(), params);
-    preprocess("test", &DarcyPreparation, &params, context)?;
+    preprocess("test", &[], &DarcyPreparation, &params, context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     Ok(serde_json::from_slice(&context.output("dataset.json")).unwrap())
 }

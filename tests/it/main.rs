@@ -20,6 +20,7 @@ mod networks;
 mod ninapro;
 mod official;
 mod ops;
+mod originals;
 mod own_data;
 mod paper_tables;
 mod progress;
