@@ -2,6 +2,7 @@
 //! in one pass. Numeric arrays only; other variables are skipped. Knows no variable by name.
 //! Format: MathWorks, *MAT-File Format* (R2023a), chapter 1.
 
+use crate::data::dtype::Dtype;
 use flate2::read::ZlibDecoder;
 use std::io::{self, Read};
 
@@ -216,7 +217,7 @@ impl<'a> Variable<'a> {
     pub fn read(&mut self, out: &mut [f64]) -> Result<(), MatError> {
         for out in out.chunks_mut(PIECE) {
             self.fill(out.len())?;
-            self.storage.convert(&self.bytes, self.big_endian, out);
+            self.storage.dtype(self.big_endian).f64s(&self.bytes, out);
         }
         Ok(())
     }
@@ -281,23 +282,13 @@ impl Storage {
         }
     }
 
-    fn convert(self, bytes: &[u8], big_endian: bool, out: &mut [f64]) {
-        let width = self.width();
-        for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(width)) {
-            let mut word = [0u8; 8];
-            word[..width].copy_from_slice(bytes);
-            if big_endian {
-                word[..width].reverse();
-            }
-            let unsigned = u64::from_le_bytes(word);
-            let sign = 64 - 8 * width as u32;
-            *value = match self {
-                Storage::Unsigned(_) => unsigned as f64,
-                Storage::Signed(_) => (((unsigned << sign) as i64) >> sign) as f64,
-                Storage::Float(4) => f64::from(f32::from_bits(unsigned as u32)),
-                Storage::Float(_) => f64::from_bits(unsigned),
-            };
-        }
+    fn dtype(self, big_endian: bool) -> Dtype {
+        let kind = match self {
+            Storage::Signed(_) => 'i',
+            Storage::Unsigned(_) => 'u',
+            Storage::Float(_) => 'f',
+        };
+        Dtype { kind, width: self.width(), big_endian }
     }
 }
 

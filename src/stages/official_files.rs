@@ -116,10 +116,11 @@ pub fn bring(
                 return quest.put_out(set, context);
             }
             Err(missing) => {
-                let next = sets.get(index + 1).map_or(String::new(), |next| format!("; trying {next}"));
-                let line = format!("{task}: {} are gone{next}", set.place);
-                context.log(&format!("{line}\n{missing}"));
-                context.progress(Progress { unit: "source", done: 0, total: 0, note: &line });
+                if let Some(next) = sets.get(index + 1) {
+                    let line = format!("{task}: {} are gone; trying {next}", set.place);
+                    context.log(&format!("{line}\n{missing}"));
+                    context.progress(Progress { unit: "source", done: 0, total: 0, note: &line });
+                }
                 reasons.push((set, missing));
             }
         }

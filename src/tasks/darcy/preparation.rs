@@ -5,7 +5,7 @@ use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows,
 use crate::data::counts::Counts;
 use crate::data::mat_file::{MatFile, MatVariable};
 use crate::data::mat5::MatError;
-use crate::data::part::{PartWriter, Promise};
+use crate::data::part::{PartWriter, Promise, little_endian};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
 use safetensors::Dtype;
@@ -45,7 +45,7 @@ impl Preparation for DarcyPreparation {
             let mut writer = PartWriter::start(output, &[promise("x"), promise("y")])?;
             for values in [coefficients, solutions] {
                 for piece in values.chunks(1 << 14) {
-                    writer.write_all(&piece.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+                    writer.write_all(&little_endian(piece))?;
                 }
             }
             writer.finish()?.close()?;

@@ -1,7 +1,9 @@
 //! Containers of raw data: files that other programs wrote, and the real files of the data folder.
 mod archives;
+mod fits;
 pub mod hdf5;
 mod mutated;
+mod npy;
 mod numpy;
 mod readers;
 
