@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check test first smoke learn golden fuzz bench-setup bench paper clean
+.PHONY: help check test first smoke learn golden fuzz large bench-setup bench paper clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,10 @@ FUZZED = archive csv fits hdf5 manifest mat npy npz pickle text wav
 fuzz: ## a minute of every reader on damaged input (needs cargo-fuzz and a nightly compiler)
 	fuzz/seed.sh
 	for target in $(FUZZED); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 -rss_limit_mb=2048 || exit 1; done
+
+large: ## memory stays below 1 GB for files of 3 to 5 GB (three minutes, 20 GB of disk, needs python3)
+	$(CARGO) build --release
+	tests/large.sh
 
 bench-setup: ## the programs that benchmarks compare with, in target/peer (needs Python and its package index)
 	python3 -m venv target/peer

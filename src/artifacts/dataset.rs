@@ -69,7 +69,7 @@ pub struct DatasetMeta {
     pub search: Split,
     #[serde(rename = "final")]
     pub last: Split,
-    /// `official`, `files`, or `embedded:<size>`.
+    /// `official`, `official:originals`, `files`, or `embedded:<size>`.
     pub source: String,
     pub class_names: Vec<String>,
     /// Loss and score of a user's own task, by name; the tasks of the benchmark have theirs in code.

@@ -13,7 +13,13 @@ const PROGRESS: u64 = 1 << 20;
 /// Why an address gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// The network or the server failed, also after waiting.
+    /// There is no such file at the address, or it is given to nobody.
+    #[error("{url}: {problem}")]
+    Gone { url: String, problem: String },
+    /// Nobody answers there, also after waiting.
+    #[error("{url}: {problem}")]
+    Unreachable { url: String, problem: String },
+    /// The server or the transfer failed, also after waiting: the file may well be there.
     #[error("{url}: {problem}")]
     Unavailable { url: String, problem: String },
     /// The server has something else.
@@ -49,9 +55,13 @@ impl Default for Downloader {
         Downloader::new(4, Duration::from_millis(500))
     }
 }
+
 enum Failure {
-    /// Trying again may help.
-    Again(String),
+    /// Trying again may help. `silent`: there was no answer at all.
+    Again {
+        problem: String,
+        silent: bool,
+    },
     Final(DownloadError),
 }
 
@@ -86,6 +96,9 @@ impl Downloader {
         if let Some(path) = url.strip_prefix("file://") {
             let path = PathBuf::from(percent_decode(path.strip_prefix("localhost").unwrap_or(path)));
             return match fs::metadata(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    Err(DownloadError::Gone { url: url.to_string(), problem: e.to_string() })
+                }
                 Err(e) => Err(DownloadError::Unavailable { url: url.to_string(), problem: e.to_string() }),
                 Ok(meta) if !meta.is_file() => Err(wrong("not a file".into())),
                 Ok(meta) if bytes.is_some_and(|bytes| bytes != meta.len()) => {
@@ -98,7 +111,7 @@ impl Downloader {
             return Err(wrong("this kind of address is not known; http, https and file are".into()));
         }
         let part = Part::new(scratch, url);
-        let (mut failures, mut resumed) = (0, part.len() > 0);
+        let (mut failures, mut resumed, mut answered) = (0, part.len() > 0, false);
         loop {
             let before = part.len();
             match self.once(url, bytes, identified, &part, watch) {
@@ -107,14 +120,19 @@ impl Downloader {
                     return Ok(Downloaded { path, ours: true, resumed });
                 }
                 Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Again(problem)) => {
+                Err(Failure::Again { problem, silent }) => {
+                    answered |= !silent;
                     if part.len() >= before + PROGRESS {
                         failures = 0;
                     }
                     failures += 1;
                     if failures >= self.tries {
                         let problem = format!("{problem} (tried {failures} times)");
-                        return Err(DownloadError::Unavailable { url: url.to_string(), problem });
+                        let url = url.to_string();
+                        return Err(match answered {
+                            true => DownloadError::Unavailable { url, problem },
+                            false => DownloadError::Unreachable { url, problem },
+                        });
                     }
                     resumed |= part.len() > 0;
                     if !self.wait(failures, part.len(), watch) {
@@ -149,6 +167,7 @@ impl Downloader {
         watch: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<(), Failure> {
         let wrong = |problem: String| Failure::Final(DownloadError::Wrong { url: url.to_string(), problem });
+        let again = |problem: String| Failure::Again { problem, silent: false };
         let disk = |source| Failure::Final(DownloadError::Disk { path: part.path.clone(), source });
         let validator = part.validator();
         let have = if identified || validator.is_some() { part.len() } else { 0 };
@@ -160,7 +179,11 @@ impl Downloader {
                 request = request.header("If-Range", validator);
             }
         }
-        let mut response = request.call().map_err(|e| Failure::Again(e.to_string()))?;
+        let mut response = request.call().map_err(|e| {
+            use ureq::Error::{ConnectionFailed, HostNotFound, Io, Timeout};
+            let silent = matches!(e, HostNotFound | ConnectionFailed | Timeout(_) | Io(_));
+            Failure::Again { problem: e.to_string(), silent }
+        })?;
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_string);
         if header("content-encoding").is_some_and(|encoding| encoding != "identity") {
             return Err(wrong("the server compresses the file on the way, which was not asked for".into()));
@@ -172,19 +195,25 @@ impl Downloader {
                 let range = header("content-range").and_then(|range| content_range(&range));
                 let Some((start, total)) = range.filter(|(start, _)| *start == have) else {
                     part.remove();
-                    return Err(Failure::Again("the server sent another piece than was asked for".into()));
+                    return Err(again("the server sent another piece than was asked for".into()));
                 };
                 (start, total.or(announced.map(|length| start + length)))
             }
             416 if have > 0 => {
-                // The part is complete already, or longer than the file; only a known size tells.
-                if bytes == Some(have) {
+                // The part is complete already, or longer than the file; a size that is known, or said twice, tells.
+                let size = header("content-range").and_then(|range| range.strip_prefix("bytes */")?.parse().ok());
+                if bytes.or(size.filter(|_| part.size() == size)) == Some(have) {
                     return Ok(());
                 }
                 part.remove();
-                return Err(Failure::Again("the server has less than an earlier download brought".into()));
+                return Err(again("the server has less than an earlier download brought".into()));
             }
-            status @ (408 | 425 | 429 | 500..=599) => return Err(Failure::Again(format!("HTTP status {status}"))),
+            status @ (408 | 425 | 429 | 500..=599) => return Err(again(format!("HTTP status {status}"))),
+            // Object stores answer 403 for what they do not have to those who may not list it.
+            status @ (401 | 403 | 404 | 410 | 451) => {
+                let problem = format!("HTTP status {status}");
+                return Err(Failure::Final(DownloadError::Gone { url: url.to_string(), problem }));
+            }
             status => return Err(wrong(format!("HTTP status {status}"))),
         };
         if let (Some(bytes), Some(total)) = (bytes, total)
@@ -194,7 +223,7 @@ impl Downloader {
             return Err(wrong(format!("expected {bytes} bytes, the server announces {total}")));
         }
         let tag = header("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| header("last-modified"));
-        part.set_validator(tag.as_deref()).map_err(disk)?;
+        part.set_validator(tag.as_deref()).and_then(|()| part.set_size(total)).map_err(disk)?;
         let mut file = File::options().create(true).truncate(false).write(true).open(&part.path).map_err(disk)?;
         file.set_len(start).map_err(disk)?;
         file.seek(SeekFrom::Start(start)).map_err(disk)?;
@@ -206,7 +235,7 @@ impl Downloader {
             if !watch(done, total.unwrap_or(0)) {
                 return Err(Failure::Final(DownloadError::Stopped));
             }
-            let count = body.read(&mut buffer).map_err(|e| Failure::Again(format!("after {done} bytes: {e}")))?;
+            let count = body.read(&mut buffer).map_err(|e| again(format!("after {done} bytes: {e}")))?;
             if count == 0 {
                 break;
             }
@@ -218,7 +247,7 @@ impl Downloader {
             file.write_all(&buffer[..count]).map_err(disk)?;
         }
         match total {
-            Some(total) if done < total => Err(Failure::Again(format!("cut after {done} of {total} bytes"))),
+            Some(total) if done < total => Err(again(format!("cut after {done} of {total} bytes"))),
             _ => Ok(()),
         }
     }
@@ -256,12 +285,14 @@ fn percent_decode(text: &str) -> String {
 struct Part {
     path: PathBuf,
     tag: PathBuf,
+    size: PathBuf,
 }
 
 impl Part {
     fn new(scratch: &Path, url: &str) -> Self {
         let name = Digest::of(url).short();
-        Part { path: scratch.join(format!("{name}.part")), tag: scratch.join(format!("{name}.tag")) }
+        let place = |kind| scratch.join(format!("{name}.{kind}"));
+        Part { path: place("part"), tag: place("tag"), size: place("size") }
     }
 
     fn len(&self) -> u64 {
@@ -270,6 +301,15 @@ impl Part {
 
     fn validator(&self) -> Option<String> {
         fs::read_to_string(&self.tag).ok()
+    }
+
+    /// The size that the server announced last.
+    fn size(&self) -> Option<u64> {
+        fs::read_to_string(&self.size).ok()?.parse().ok()
+    }
+
+    fn set_size(&self, size: Option<u64>) -> std::io::Result<()> {
+        fs::write(&self.size, size.map_or(String::new(), |size| size.to_string()))
     }
 
     fn set_validator(&self, tag: Option<&str>) -> std::io::Result<()> {
@@ -285,6 +325,7 @@ impl Part {
     fn remove(&self) {
         let _ = fs::remove_file(&self.path);
         let _ = fs::remove_file(&self.tag);
+        let _ = fs::remove_file(&self.size);
     }
 }
 

@@ -104,10 +104,16 @@ impl Dtype {
         Some(text.trim_end_matches('\0').to_string())
     }
 
-    fn each<T>(self, bytes: &[u8], out: &mut [T], mut put: impl FnMut(u64, &mut T)) {
+    fn each<T>(self, bytes: &[u8], out: &mut [T], put: impl FnMut(u64, &mut T)) {
         assert!(self.is_number() && bytes.len() >= out.len() * self.width, "{} numbers of {self:?}", out.len());
-        for (out, bytes) in out.iter_mut().zip(bytes.chunks_exact(self.width)) {
-            put(self.bits(bytes), out);
+        match (self.width, self.big_endian) {
+            (1, _) => fixed::<1, T>(bytes, out, |word| word, put),
+            (2, false) => fixed::<2, T>(bytes, out, |word| word, put),
+            (4, false) => fixed::<4, T>(bytes, out, |word| word, put),
+            (_, false) => fixed::<8, T>(bytes, out, |word| word, put),
+            (2, true) => fixed::<2, T>(bytes, out, |word| word.swap_bytes() >> 48, put),
+            (4, true) => fixed::<4, T>(bytes, out, |word| word.swap_bytes() >> 32, put),
+            (_, true) => fixed::<8, T>(bytes, out, u64::swap_bytes, put),
         }
     }
 
@@ -119,6 +125,22 @@ impl Dtype {
             word[..bytes.len()].reverse();
         }
         u64::from_le_bytes(word)
+    }
+}
+
+/// Elements of a width that the compiler knows: loads and no calls, several times faster. `turn` sees them as if they were
+/// little-endian.
+#[inline(always)]
+fn fixed<const WIDTH: usize, T>(
+    bytes: &[u8],
+    out: &mut [T],
+    turn: impl Fn(u64) -> u64,
+    mut put: impl FnMut(u64, &mut T),
+) {
+    for (out, element) in out.iter_mut().zip(bytes.as_chunks::<WIDTH>().0) {
+        let mut word = [0u8; 8];
+        word[..WIDTH].copy_from_slice(element);
+        put(turn(u64::from_le_bytes(word)), out);
     }
 }
 

@@ -2,6 +2,7 @@
 //! in one pass. Numeric arrays only; other variables are skipped. Knows no variable by name.
 //! Format: MathWorks, *MAT-File Format* (R2023a), chapter 1.
 
+use crate::data::dtype::Dtype;
 use flate2::read::ZlibDecoder;
 use std::io::{self, Read};
 
@@ -15,6 +16,8 @@ const PIECE: usize = 1 << 14;
 pub enum MatError {
     #[error("{file}: this is a MAT-file of version 7.3 (HDF5), expected version 5; save it again with `-v7`")]
     Version73 { file: String },
+    #[error("{file}: {problem}")]
+    Hdf5 { file: String, problem: String },
     #[error("{file}, offset {offset}: {problem}")]
     Damaged { file: String, offset: u64, problem: String },
 }
@@ -53,7 +56,7 @@ impl<R: Read> Mat5<R> {
         let damaged = |offset, problem: &str| MatError::Damaged { file: file.into(), offset, problem: problem.into() };
         let mut header = [0u8; HEADER];
         let found = read_up_to(&mut source, &mut header).map_err(|e| damaged(0, &e.to_string()))?;
-        if header.starts_with(b"\x89HDF\r\n\x1a\n") || header.starts_with(b"MATLAB 7.3") {
+        if is_version73(&header) {
             return Err(MatError::Version73 { file: file.into() });
         }
         if found < HEADER {
@@ -71,7 +74,6 @@ impl<R: Read> Mat5<R> {
         };
         match version {
             0x0100 => Ok(Mat5 { file: file.into(), source, big_endian, next: HEADER as u64 }),
-            0x0200 => Err(MatError::Version73 { file: file.into() }),
             other => Err(damaged(124, &format!("expected version 0x0100, found {other:#06x}"))),
         }
     }
@@ -215,7 +217,7 @@ impl<'a> Variable<'a> {
     pub fn read(&mut self, out: &mut [f64]) -> Result<(), MatError> {
         for out in out.chunks_mut(PIECE) {
             self.fill(out.len())?;
-            self.storage.convert(&self.bytes, self.big_endian, out);
+            self.storage.dtype(self.big_endian).f64s(&self.bytes, out);
         }
         Ok(())
     }
@@ -280,23 +282,13 @@ impl Storage {
         }
     }
 
-    fn convert(self, bytes: &[u8], big_endian: bool, out: &mut [f64]) {
-        let width = self.width();
-        for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(width)) {
-            let mut word = [0u8; 8];
-            word[..width].copy_from_slice(bytes);
-            if big_endian {
-                word[..width].reverse();
-            }
-            let unsigned = u64::from_le_bytes(word);
-            let sign = 64 - 8 * width as u32;
-            *value = match self {
-                Storage::Unsigned(_) => unsigned as f64,
-                Storage::Signed(_) => (((unsigned << sign) as i64) >> sign) as f64,
-                Storage::Float(4) => f64::from(f32::from_bits(unsigned as u32)),
-                Storage::Float(_) => f64::from_bits(unsigned),
-            };
-        }
+    fn dtype(self, big_endian: bool) -> Dtype {
+        let kind = match self {
+            Storage::Signed(_) => 'i',
+            Storage::Unsigned(_) => 'u',
+            Storage::Float(_) => 'f',
+        };
+        Dtype { kind, width: self.width(), big_endian }
     }
 }
 
@@ -369,7 +361,15 @@ fn word(big_endian: bool, bytes: &[u8]) -> u32 {
     if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }
 
-fn read_up_to(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+/// Whether a file that begins so is HDF5; MATLAB puts 512 bytes of its own before.
+pub fn is_version73(head: &[u8]) -> bool {
+    head.starts_with(b"\x89HDF\r\n\x1a\n")
+        || head.starts_with(b"MATLAB 7.3")
+        || matches!(head.get(124..128), Some(b"\x00\x02IM" | b"\x02\x00MI"))
+}
+
+/// Fills `out` as far as the reader goes; the bytes found.
+pub fn read_up_to(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
     let mut found = 0;
     while found < out.len() {
         match reader.read(&mut out[found..]) {

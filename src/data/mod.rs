@@ -19,6 +19,7 @@ pub mod lookahead;
 pub mod mat4;
 pub mod mat5;
 pub mod mat5_writer;
+pub mod mat_file;
 pub mod member_path;
 pub mod npy;
 pub mod npy_header;

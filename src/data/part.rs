@@ -25,6 +25,15 @@ fn layout<'p, 'a>(promises: &'p [Promise<'a>]) -> Vec<&'p Promise<'a>> {
     order
 }
 
+/// The bytes of values as a part holds them; one copy where the machine is little-endian.
+pub fn little_endian(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0u8; 4 * values.len()];
+    for (out, value) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+        *out = value.to_le_bytes();
+    }
+    bytes
+}
+
 fn bytes_of(promise: &Promise<'_>) -> u64 {
     promise.shape.iter().map(|d| *d as u64).product::<u64>() * (promise.dtype.bitsize() / 8) as u64
 }
@@ -86,10 +95,15 @@ impl<W: Write> Write for PartWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PartWriter, Promise};
+    use super::{PartWriter, Promise, little_endian};
     use crate::artifacts::dataset::{Array, encode};
     use safetensors::Dtype;
     use std::io::Write;
+
+    #[test]
+    fn values_are_little_endian() {
+        assert_eq!(little_endian(&[1.0, -0.5]), [0, 0, 0x80, 0x3f, 0, 0, 0, 0xbf]);
+    }
 
     #[test]
     fn the_bytes_are_those_of_encode() {

@@ -192,6 +192,11 @@ impl Context for NodeContext<'_> {
         });
     }
 
+    fn log(&self, line: &str) {
+        // The standard error of a node's process is its log.
+        eprintln!("{line}");
+    }
+
     fn seed(&self) -> u64 {
         self.spec.names.seed.unwrap_or(0)
     }

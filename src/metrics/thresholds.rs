@@ -19,7 +19,7 @@ pub fn thresholds(scores: &[f32], positive: &[bool]) -> Option<Vec<Found>> {
         }
         keys.push(u64::from(rank(*score)) << 1 | u64::from(*positive));
     }
-    keys.sort_unstable();
+    sort(&mut keys);
     let (mut found, mut here) = (Vec::new(), Found { positives: 0, negatives: 0 });
     for (i, key) in keys.iter().enumerate() {
         here.positives += key & 1;
@@ -29,6 +29,40 @@ pub fn thresholds(scores: &[f32], positive: &[bool]) -> Option<Vec<Found>> {
         }
     }
     Some(found)
+}
+
+/// Bits of a key, and of them those that one pass of the sort looks at.
+const BITS: usize = 33;
+const DIGIT: usize = 11;
+
+/// Sorts keys of 33 bits: by three digits of 11, lowest first, each pass keeping the order of the one before. Several times
+/// faster than by comparison, from some hundred keys on.
+fn sort(keys: &mut Vec<u64>) {
+    const BUCKETS: usize = 1 << DIGIT;
+    if keys.len() < 400 {
+        keys.sort_unstable();
+        return;
+    }
+    let digit = |key: u64, pass: usize| (key >> (pass * DIGIT)) as usize & (BUCKETS - 1);
+    let mut starts = vec![[0usize; BUCKETS]; BITS / DIGIT];
+    for key in keys.iter() {
+        for (pass, counts) in starts.iter_mut().enumerate() {
+            counts[digit(*key, pass)] += 1;
+        }
+    }
+    let mut sorted = vec![0u64; keys.len()];
+    for (pass, counts) in starts.iter_mut().enumerate() {
+        let mut start = 0;
+        for count in counts.iter_mut() {
+            start += std::mem::replace(count, start);
+        }
+        for key in keys.iter() {
+            let place = &mut counts[digit(*key, pass)];
+            sorted[*place] = *key;
+            *place += 1;
+        }
+        std::mem::swap(keys, &mut sorted);
+    }
 }
 
 /// An integer that is smaller for a larger score, and equal for equal ones.
@@ -42,7 +76,7 @@ fn rank(score: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, rank, thresholds};
+    use super::{Found, rank, sort, thresholds};
 
     #[test]
     fn ties_are_one_threshold_and_counts_cumulate() {
@@ -51,6 +85,19 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(thresholds(&[], &[]), Some(Vec::new()));
         assert_eq!(thresholds(&[f32::NAN], &[true]), None);
+    }
+
+    #[test]
+    fn many_keys_are_sorted_as_few_are() {
+        for count in [0u64, 1, 399, 400, 5000] {
+            // multiplying by an odd number mixes; the last keys have all bits
+            let mut keys: Vec<u64> = (0..count).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 31).collect();
+            keys.extend([(1 << 33) - 1, 0, 1 << 32, 1 << 32]);
+            let mut expected = keys.clone();
+            expected.sort_unstable();
+            sort(&mut keys);
+            assert_eq!(keys, expected, "{count}");
+        }
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub trait Context {
     /// True once the node was asked to stop: save, then return `StageError::Interrupted`.
     fn stop_asked(&self) -> bool;
     fn progress(&self, progress: Progress<'_>);
+    /// Says a line in the node's log.
+    fn log(&self, _line: &str) {}
     /// The node's seed: 0 for a stage without the seed axis.
     fn seed(&self) -> u64;
 

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod fetch;
 pub mod inputs;
 pub mod network;
+pub mod official_files;
 pub mod preprocess;
 pub mod preview;
 pub mod retrain;
@@ -138,13 +139,15 @@ fn preprocess_row(parts: Parts) -> StageEntry {
         }),
         external: Box::new(|_, _| Vec::new()),
         roots: Box::new(move |names, _| {
-            vec!["stages/preprocess.rs".to_string(), task_file(&parts, names, "preparation")]
+            let roles = ["source", "preparation"].map(|role| task_file(&parts, names, role));
+            ["stages/preprocess.rs".to_string()].into_iter().chain(roles).collect()
         }),
         resources: one_thread(1024),
         run: Box::new(move |names, params, context| {
             let task = parts.task(names).map_err(StageError::Code)?;
             let params = PreprocessParams::from_settings(params, task.preparation).map_err(StageError::Code)?;
-            preprocess::preprocess(names.task.as_deref().unwrap_or_default(), task.preparation, &params, context)
+            let name = names.task.as_deref().unwrap_or_default();
+            preprocess::preprocess(name, task.source.hosted(), task.preparation, &params, context)
         }),
     }
 }

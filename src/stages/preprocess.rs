@@ -4,7 +4,7 @@ use crate::data::counts::{Counts, Origin, Size, origin_of, resolve};
 use crate::stages::amount::amount_settings;
 use crate::stages::context::{Context, StageError};
 use crate::stages::entry::Setting;
-use crate::tasks::contract::preparation::Preparation;
+use crate::tasks::contract::preparation::{Preparation, RAW};
 use serde_json::{Map, Value};
 
 /// The settings of a preprocess node, resolved.
@@ -48,25 +48,31 @@ impl PreprocessParams {
         settings
     }
 
-    /// What the data set says of its origin: `official`, `files` or `embedded:<size>`.
-    pub fn tag(&self) -> String {
+    /// What the data set says of its origin: `official`, `official:originals` (the publishers' files instead of those that
+    /// the benchmark hosts), `files` or `embedded:<size>`. `names` are the raw files.
+    pub fn tag(&self, hosted: &[&str], names: &[String]) -> String {
+        let complete = hosted.iter().all(|wanted| names.iter().any(|name| name == wanted));
         match self.origin {
-            Origin::Official => "official".into(),
+            Origin::Official if complete => "official".into(),
+            Origin::Official => "official:originals".into(),
             Origin::Files => "files".into(),
             Origin::Embedded => format!("embedded:{}", self.size),
         }
     }
 }
 
-/// Runs a preprocess node: slot `raw` to `dataset.json`, `train.safetensors`, `test.safetensors`.
+/// Runs a preprocess node: slot `raw` to `dataset.json`, `train.safetensors`, `test.safetensors`. `hosted`: the names of the
+/// benchmark's own files.
 pub fn preprocess(
     task: &str,
+    hosted: &[&str],
     preparation: &dyn Preparation,
     params: &PreprocessParams,
     context: &mut dyn Context,
 ) -> Result<(), StageError> {
+    let tag = params.tag(hosted, &context.names(RAW));
     if preparation.takes_options() {
-        return preparation.prepare_with(task, &params.options, &params.tag(), context);
+        return preparation.prepare_with(task, &params.options, &tag, context);
     }
-    preparation.prepare(&params.counts, &params.tag(), context)
+    preparation.prepare(&params.counts, &tag, context)
 }

@@ -183,7 +183,7 @@ fn embedded_pictures_are_the_same_for_any_thread_count_and_prepare_like_official
     assert_eq!(raw.output("train.bin").len(), 300 * 3074);
     let params = PreprocessParams::from_settings(&definition("cifar100", &changes), &Cifar100Preparation).unwrap();
     let mut context = raw.next_stage();
-    preprocess("test", &Cifar100Preparation, &params, &mut context).unwrap();
+    preprocess("test", &[], &Cifar100Preparation, &params, &mut context).unwrap();
     let meta: DatasetMeta = serde_json::from_slice(&context.output("dataset.json")).unwrap();
     assert_eq!((meta.source.as_str(), meta.class_names.len()), ("embedded:tiny", 100));
     assert_eq!(meta.class_names[37], "ring-checker-7");

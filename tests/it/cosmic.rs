@@ -57,7 +57,7 @@ fn dataset(changes: &[(&'static str, Value)]) -> Result<Samples, StageError> {
         params.external(&CosmicSource).iter().fold(DataContext::new(), |c, (name, path)| c.input("raw", name, path))
     };
     let params = PreprocessParams::from_settings(&settings, &CosmicPreparation).unwrap();
-    preprocess("test", &CosmicPreparation, &params, &mut context)?;
+    preprocess("test", &[], &CosmicPreparation, &params, &mut context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     let part = |name: &str| {
         let bytes = context.output(&format!("{name}.safetensors"));

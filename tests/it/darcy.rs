@@ -1,6 +1,8 @@
 //! Darcy flow: the solver against a sparse direct one, the generator, and the preparation of real files.
 
 use crate::cholesky::solve;
+use crate::containers::golden;
+use crate::containers::hdf5::file as hdf5_file;
 use crate::data_context::{DataContext, definition, test_data};
 use nasperf_pipe::artifacts::dataset::{DatasetMeta, Target, decode};
 use nasperf_pipe::data::counts::Counts;
@@ -152,7 +154,7 @@ fn prepare(context: &mut DataContext, changes: &[(&str, Value)]) -> Result<Datas
     let params = PreprocessParams::from_settings(&definition("darcy", changes), &DarcyPreparation).unwrap();
     let settings = params.to_settings();
     assert_eq!(PreprocessParams::from_settings(&settings, &DarcyPreparation).unwrap(), params);
-    preprocess("test", &DarcyPreparation, &params, context)?;
+    preprocess("test", &[], &DarcyPreparation, &params, context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     Ok(serde_json::from_slice(&context.output("dataset.json")).unwrap())
 }
@@ -275,6 +277,56 @@ fn files_that_are_not_darcy_are_named() {
     let message = run(&["good_smooth1.mat", "good_smooth2.mat", "nan_smooth2.mat"]).unwrap_err();
     assert!(message.contains("expected one file"), "{message}");
     assert!(run(&[]).unwrap_err().contains("found no file"));
+}
+
+/// Files of version 7.3 (HDF5, written by h5py), and the same arrays in files of version 5.
+#[test]
+fn both_versions_of_mat_files_give_the_same_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut new, mut old) = (DataContext::new(), DataContext::new());
+    let cases = golden("darcy73.json");
+    for case in &cases {
+        let name = case["name"].as_str().unwrap();
+        let dims = ["samples", "grid", "grid"].map(|key| case[key].as_u64().unwrap() as u32);
+        let (n, area) = (dims[0] as usize, (dims[1] * dims[2]) as usize);
+        let grid = dims[1] as usize;
+        let mut bytes = Vec::new();
+        write_header(&mut bytes).unwrap();
+        for variable in ["coeff", "sol"] {
+            let rows: Vec<f32> =
+                case[variable].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+            // MATLAB's order: the sample varies fastest, then x.
+            let at = |k: usize| rows[(k % n) * area + (k / n % grid) * grid + k / n / grid];
+            start_single(&mut bytes, variable, &dims).unwrap();
+            write_values(&mut bytes, &(0..n * area).map(at).collect::<Vec<_>>()).unwrap();
+            end_variable(&mut bytes, &dims).unwrap();
+        }
+        for (version, bytes) in [("5", bytes), ("73", hdf5_file(case))] {
+            std::fs::create_dir_all(folder.path().join(version)).unwrap();
+            std::fs::write(folder.path().join(version).join(name), bytes).unwrap();
+        }
+        old = old.input("raw", name, &folder.path().join("5").join(name));
+        new = new.input("raw", name, &folder.path().join("73").join(name));
+    }
+    let counts = Counts::of(&[("grid", 7), ("stride", 3), ("train", 4), ("validation", 1), ("test", 6)]);
+    DarcyPreparation.prepare(&counts, "files", &mut old).unwrap();
+    DarcyPreparation.prepare(&counts, "files", &mut new).unwrap();
+    assert_eq!(new.digests(), old.digests());
+    assert_eq!(new.unfinished(), Vec::<String>::new());
+    let y = decode(&new.output("train.safetensors"), "y").unwrap().to_f32().unwrap();
+    for (k, value) in y.into_iter().enumerate() {
+        let (sample, i, j) = (k / 9, k / 3 % 3, k % 3);
+        assert_eq!(Some(f64::from(value)), cases[0]["sol"][49 * sample + 21 * i + 3 * j].as_f64(), "{k}");
+    }
+    // Cut short, it is an error that names the file.
+    let whole = hdf5_file(&cases[1]);
+    let cut = folder.path().join("cut_smooth2.mat");
+    std::fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    let mut context = DataContext::new()
+        .input("raw", "piececonst_smooth1.mat", &folder.path().join("73/piececonst_smooth1.mat"))
+        .input("raw", "cut_smooth2.mat", &cut);
+    let message = DarcyPreparation.prepare(&counts, "files", &mut context).unwrap_err().to_string();
+    assert!(message.contains("cut_smooth2.mat") && message.contains("fetch"), "{message}");
 }
 
 /// Relative L2 per sample, its mean over samples and the standard error of that.

@@ -17,6 +17,7 @@ pub struct DataContext {
     /// Inputs opened and not read to the end: the engine verifies a digest there.
     unfinished: Arc<Mutex<BTreeSet<String>>>,
     pub notes: RefCell<Vec<String>>,
+    pub lines: RefCell<Vec<String>>,
     /// `stop_asked` and `save_due` become true after so many progress reports.
     pub stop_after: Cell<Option<usize>>,
 }
@@ -33,6 +34,7 @@ impl DataContext {
             state: None,
             unfinished: Arc::default(),
             notes: RefCell::default(),
+            lines: RefCell::default(),
             stop_after: Cell::new(None),
         }
     }
@@ -159,6 +161,10 @@ impl Context for DataContext {
 
     fn progress(&self, progress: Progress<'_>) {
         self.notes.borrow_mut().push(format!("{} {} {}", progress.unit, progress.done, progress.note));
+    }
+
+    fn log(&self, line: &str) {
+        self.lines.borrow_mut().push(line.to_string());
     }
 
     fn seed(&self) -> u64 {

@@ -239,7 +239,7 @@ fn embedded_data_are_the_same_for_any_thread_count_and_prepare_like_official_one
     }
     let params = PreprocessParams::from_settings(&definition("deepsea", &changes), &DeepseaPreparation).unwrap();
     let mut context = raw.next_stage();
-    preprocess("test", &DeepseaPreparation, &params, &mut context).unwrap();
+    preprocess("test", &[], &DeepseaPreparation, &params, &mut context).unwrap();
     assert_eq!(context.unfinished(), Vec::<String>::new());
     let samples = load(&context);
     assert_eq!(samples.meta.source, "embedded:tiny");

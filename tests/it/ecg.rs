@@ -23,7 +23,7 @@ use std::path::Path;
 
 fn prepare(context: &mut DataContext, changes: &[(&str, Value)]) -> Result<DatasetMeta, StageError> {
     let params = PreprocessParams::from_settings(&definition("ecg", changes), &EcgPreparation).unwrap();
-    preprocess("test", &EcgPreparation, &params, context)?;
+    preprocess("test", &[], &EcgPreparation, &params, context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     Ok(serde_json::from_slice(&context.output("dataset.json")).unwrap())
 }

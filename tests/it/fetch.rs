@@ -1,133 +1,20 @@
 //! Fetching official files from servers that behave and servers that do not, from folders, and offline.
 
 use crate::data_context::{DataContext, definition};
+use crate::support::web_server::{Server, content, other};
 use nasperf_pipe::data::download::{DownloadError, Downloader};
 use nasperf_pipe::digest::Digest;
 use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::fetch::{EXTERNAL, FetchParams, fetch, settings};
+use nasperf_pipe::tasks::TASKS;
 use nasperf_pipe::tasks::cifar100::generator::Cifar100Generator;
 use nasperf_pipe::tasks::cifar100::source::Cifar100Source;
 use nasperf_pipe::tasks::darcy::generator::DarcyGenerator;
 use nasperf_pipe::tasks::darcy::source::DarcySource;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-fn content() -> Vec<u8> {
-    (0..300_000u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect()
-}
-
-fn other() -> Vec<u8> {
-    content().into_iter().map(|byte| byte ^ 1).collect()
-}
-
-/// A web server for one test; it answers by the first folder of the path.
-struct Server {
-    address: String,
-    /// How often each path was asked for, and the last range.
-    asked: Arc<Mutex<BTreeMap<String, (usize, String)>>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<BTreeMap<String, (usize, String)>>> = Arc::default();
-        let (own, shared) = (address.clone(), asked.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (own, shared) = (own.clone(), shared.clone());
-                std::thread::spawn(move || answer(stream, &own, &shared));
-            }
-        });
-        Server { address, asked }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.address)
-    }
-
-    fn count(&self, path: &str) -> usize {
-        self.asked.lock().unwrap().get(path).map_or(0, |(count, _)| *count)
-    }
-
-    fn range(&self, path: &str) -> String {
-        self.asked.lock().unwrap()[path].1.clone()
-    }
-}
-
-/// One request; errors mean that the client went away.
-fn answer(mut stream: TcpStream, own: &str, asked: &Mutex<BTreeMap<String, (usize, String)>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.trim_start_matches('/').to_string();
-    let (mut range, mut if_range) = (String::new(), String::new());
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let header = header.trim().to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("range: ") {
-            range = value.to_string();
-        }
-        if let Some(value) = header.strip_prefix("if-range: ") {
-            if_range = value.to_string();
-        }
-    }
-    let time = {
-        let mut asked = asked.lock().unwrap();
-        let entry = asked.entry(path.clone()).or_default();
-        entry.0 += 1;
-        entry.1 = range.clone();
-        entry.0
-    };
-    let start: usize = range.strip_prefix("bytes=").and_then(|r| r.trim_end_matches('-').parse().ok()).unwrap_or(0);
-    let kind = path.split('/').next()?;
-    let full = if kind == "wrong" || (kind == "mixed" && time == 1) { other() } else { content() };
-    let tag = if kind == "changed" { format!("\"v{time}\"") } else { "\"v\"".to_string() };
-    let (mut status, mut from) = ("200 OK", 0);
-    let honours = !matches!(kind, "norange" | "silent") && (if_range.is_empty() || if_range == tag);
-    if start > 0 && honours {
-        (status, from) = ("206 Partial Content", start);
-    }
-    let body = &full[from.min(full.len())..];
-    let mut head = String::new();
-    let mut send = body.len();
-    let mut length = body.len();
-    match kind {
-        "missing" => (status, length, send) = ("404 Not Found", 0, 0),
-        "broken" => (status, length, send) = ("500 Internal Server Error", 0, 0),
-        "shaky" if time < 3 => (status, length, send) = ("503 Service Unavailable", 0, 0),
-        "cut" | "norange" | "changed" | "mixed" if time == 1 => send = 150_000,
-        "always-cut" => send = 1000.min(send),
-        "boasts" => length += 1000,
-        "understates" => length -= 1000,
-        "redirect" => {
-            (status, length, send) = ("302 Found", 0, 0);
-            head = format!("Location: {own}/good/a.bin\r\n");
-        }
-        "packed" => head = "Content-Encoding: br\r\n".into(),
-        _ => {}
-    }
-    if !matches!(kind, "mixed" | "silent") {
-        head.push_str(&format!("ETag: {tag}\r\n"));
-    }
-    if status.starts_with("206") {
-        head.push_str(&format!("Content-Range: bytes {from}-{}/{}\r\n", full.len() - 1, full.len()));
-    }
-    if kind != "silent" {
-        head.push_str(&format!("Content-Length: {length}\r\n"));
-    }
-    stream.write_all(format!("HTTP/1.1 {status}\r\n{head}Connection: close\r\n\r\n").as_bytes()).ok()?;
-    stream.write_all(&body[..send]).ok()
-}
 
 fn params(changes: &[(&str, Value)]) -> FetchParams {
     FetchParams::from_settings(&definition("darcy", changes), &DarcySource).unwrap()
@@ -211,7 +98,12 @@ fn a_server_that_never_recovers_is_given_up() {
     // An unreachable port, and a name that does not exist.
     for url in ["http://127.0.0.1:9/a.bin", "http://nothing.invalid/a.bin"] {
         let error = downloader.get(url, None, false, folder.path(), &mut |_, _| true).unwrap_err();
-        assert!(matches!(error, DownloadError::Unavailable { .. }), "{error}");
+        assert!(matches!(error, DownloadError::Unreachable { .. }), "{error}");
+    }
+    for path in ["missing/a.bin", "private/a.bin"] {
+        let error = downloader.get(&server.url(path), None, false, folder.path(), &mut |_, _| true).unwrap_err();
+        assert!(matches!(error, DownloadError::Gone { .. }), "{path}: {error}");
+        assert_eq!(server.count(path), 1, "what is gone is not asked for again");
     }
     let error = downloader.get("ftp://x/a.bin", None, false, folder.path(), &mut |_, _| true).unwrap_err();
     assert!(error.to_string().contains("file are"), "{error}");
@@ -369,8 +261,9 @@ fn what_does_not_matter_leaves_the_canonical_form() {
 
 #[test]
 fn definitions_name_what_their_sources_and_preparations_need() {
-    for path in ["manifests/tasks/darcy.toml", "manifests/tasks/cifar100.toml"] {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    for source in TASKS.iter().map(|task| task.source) {
+        let path = format!("manifests/tasks/{}.toml", source.task());
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).unwrap();
         let table: toml::Table = text.parse().unwrap();
         assert!(table.contains_key("task") && table.contains_key("about"), "{path}");
         let set = table["set"].as_table().unwrap();
@@ -379,8 +272,12 @@ fn definitions_name_what_their_sources_and_preparations_need() {
             assert!(declared.iter().any(|setting| setting.key == key), "{path}: {key}");
         }
         let urls = set["data.urls"].as_table().unwrap();
-        for file in set["data.files"].as_array().unwrap() {
-            assert!(urls.contains_key(file["name"].as_str().unwrap()), "{path}");
+        let sets = set.get("data.publisher").and_then(toml::Value::as_array).into_iter().flatten();
+        let files = sets.chain([&set["data.files"]]).flat_map(|set| set.as_array().unwrap());
+        for name in files.map(|file| file["name"].as_str().unwrap()) {
+            assert!(urls.contains_key(name), "{path}: {name}");
         }
+        let files = set["data.files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap());
+        assert_eq!(files.collect::<BTreeSet<_>>(), source.hosted().iter().copied().collect(), "{path}");
     }
 }

@@ -281,7 +281,7 @@ fn embedded_data_are_the_same_for_any_thread_count_and_prepare_like_official_one
     let prepared = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut context = raw.next_stage();
-        pool.install(|| preprocess("test", &Fsd50kPreparation, &params, &mut context)).unwrap();
+        pool.install(|| preprocess("test", &[], &Fsd50kPreparation, &params, &mut context)).unwrap();
         assert_eq!(context.unfinished(), Vec::<String>::new());
         context
     };

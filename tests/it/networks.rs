@@ -39,7 +39,8 @@ impl Case {
             "" => SeriesResnet { width }.encode(),
             head => {
                 let (global_head, wide_series) = (head == "global", true);
-                default::choose(&shape, &DefaultParams { width: Some(width), global_head, wide_series, genotype: None }).unwrap()
+                default::choose(&shape, &DefaultParams { width: Some(width), global_head, wide_series, genotype: None })
+                    .unwrap()
             }
         };
         let params = ChildParams {

@@ -27,7 +27,7 @@ const PARTS: [&str; 3] = ["train", "val", "test"];
 
 fn prepare(context: &mut DataContext, changes: &[(&str, Value)]) -> Result<DatasetMeta, StageError> {
     let params = PreprocessParams::from_settings(&definition("ninapro", changes), &NinaproPreparation).unwrap();
-    preprocess("test", &NinaproPreparation, &params, context)?;
+    preprocess("test", &[], &NinaproPreparation, &params, context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     Ok(serde_json::from_slice(&context.output("dataset.json")).unwrap())
 }

@@ -29,7 +29,7 @@ type Changes = Vec<(&'static str, Value)>;
 
 fn prepared(mut context: DataContext, changes: &[(&'static str, Value)]) -> Result<Samples, StageError> {
     let params = PreprocessParams::from_settings(&definition("psicov", changes), &PsicovPreparation).unwrap();
-    preprocess("test", &PsicovPreparation, &params, &mut context)?;
+    preprocess("test", &[], &PsicovPreparation, &params, &mut context)?;
     assert_eq!(context.unfinished(), Vec::<String>::new(), "every input is read to its end");
     let part = |name: &str| {
         let bytes = context.output(&format!("{name}.safetensors"));

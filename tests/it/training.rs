@@ -331,7 +331,11 @@ fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
                     let mut map = Map::from_iter([("retrain.split".to_string(), json!(split))]);
                     map.retain(|key, _| settings.iter().any(|s| s.key == key));
                     map.extend(value.clone().map(|v| (switch.key.to_string(), v)));
-                    params(map, Reads { task: &[switch.key], space: &[switch.key], algorithm: &[switch.key], trains: true }).unwrap()
+                    params(
+                        map,
+                        Reads { task: &[switch.key], space: &[switch.key], algorithm: &[switch.key], trains: true },
+                    )
+                    .unwrap()
                 })
             };
             assert_ne!(canonical(Some(switch.as_run.value())), canonical(Some(switch.as_described.value())));
@@ -342,9 +346,25 @@ fn every_fidelity_switch_is_a_setting_whose_default_is_as_run() {
 }
 
 #[test]
-fn the_method_definition_sets_only_what_stages_read() {
-    let text = include_str!("../../manifests/methods/wrn-default.toml");
-    let definition: toml::Table = text.parse().unwrap();
+fn method_definitions_set_only_what_stages_read() {
+    for text in [
+        include_str!("../../manifests/methods/darts-darts.toml"),
+        include_str!("../../manifests/methods/darts-default.toml"),
+        include_str!("../../manifests/methods/darts-gaea.toml"),
+        include_str!("../../manifests/methods/wrn-default.toml"),
+    ] {
+        sets_what_stages_read(&text.parse().unwrap());
+    }
+    // the published values are also the stage's defaults
+    let definition: toml::Table = include_str!("../../manifests/methods/wrn-default.toml").parse().unwrap();
+    let set = serde_json::to_value(&definition["set"]).unwrap();
+    let declared: Map<String, Value> = set.as_object().unwrap().clone();
+    let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
+    let reads = Reads { task: &[], space: &["retrain.droprate"], algorithm: &[], trains: false };
+    assert_eq!(retrain::params(retrain_only, reads).unwrap(), retrain::params(Map::new(), reads).unwrap());
+}
+
+fn sets_what_stages_read(definition: &toml::Table) {
     let settings = [search::settings(), retrain::settings(), evaluate::settings()].concat();
     let overrides = definition["override"].as_array().unwrap().iter().map(|o| &o["set"]);
     for set in std::iter::once(&definition["set"]).chain(overrides) {
@@ -353,16 +373,14 @@ fn the_method_definition_sets_only_what_stages_read() {
             let fits = match setting.kind {
                 Kind::Bool => value.is_bool(),
                 Kind::Count { min } => value.as_integer().is_some_and(|v| v >= min as i64),
-                Kind::Float { min, max } => value.as_float().is_some_and(|v| (min..=max).contains(&v)),
+                Kind::Float { min, max } => {
+                    let number = value.as_float().or(value.as_integer().map(|v| v as f64));
+                    number.is_some_and(|v| (min..=max).contains(&v))
+                }
+                Kind::Choice(names) => value.as_str().is_some_and(|v| names.contains(&v)),
                 _ => false,
             };
             assert!(fits, "{key} = {value}");
         }
     }
-    // the published values are also the stage's defaults
-    let set = serde_json::to_value(&definition["set"]).unwrap();
-    let declared: Map<String, Value> = set.as_object().unwrap().clone();
-    let retrain_only = declared.into_iter().filter(|(key, _)| key.starts_with("retrain.")).collect();
-    let reads = Reads { task: &[], space: &["retrain.droprate"], algorithm: &[], trains: false };
-    assert_eq!(retrain::params(retrain_only, reads).unwrap(), retrain::params(Map::new(), reads).unwrap());
 }

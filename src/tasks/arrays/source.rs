@@ -14,6 +14,10 @@ impl Source for ArraysSource {
         "a task of your own"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[]
     }

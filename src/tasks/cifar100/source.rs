@@ -10,6 +10,10 @@ impl Source for Cifar100Source {
         "cifar100"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["cifar-100-python.tar.gz"]
+    }
+
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[
             &["train", "test", "meta"],

@@ -8,6 +8,9 @@ pub trait Source: Send + Sync {
     /// The task's name, such as `darcy`.
     fn task(&self) -> &'static str;
 
+    /// The names of the files that the benchmark itself hosts, from which others are a departure; empty where it hosts none.
+    fn hosted(&self) -> &'static [&'static str];
+
     /// Other sets of files that the preparation reads as well, best first; looked for in a user's folder where the
     /// official files are not all there.
     fn alternatives(&self) -> &'static [&'static [&'static str]];

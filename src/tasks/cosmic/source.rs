@@ -10,6 +10,10 @@ impl Source for CosmicSource {
         "cosmic"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["deepCR.ACS-WFC.train.tar", "deepCR.ACS-WFC.test.tar"]
+    }
+
     /// Compressed forms of the same two archives. Single stamps and FITS images have names of their own: a manifest lists
     /// them in `data.files`.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {

@@ -2,7 +2,7 @@
 //! the sky of their exposures. Images wait in a scratch file. Knows no archive and no image format but npy.
 
 use crate::data::npy::{Npy, NpyError};
-use crate::data::part::{PartWriter, Promise};
+use crate::data::part::{PartWriter, Promise, little_endian};
 use crate::stages::context::{Context, StageError};
 use crate::tasks::cosmic::fields::Place;
 use safetensors::Dtype;
@@ -82,13 +82,15 @@ impl Stamps {
             let rows = || (top..top + side / 2).map(|y| y * width + left..y * width + left + side / 2);
             for row in rows() {
                 let image = &planes.image[row.clone()];
-                if let Some(bad) = image.iter().position(|value| !value.is_finite()) {
+                // without a way out the loop is one of vectors; so below
+                let broken = image.iter().fold(false, |broken, value| broken | !value.is_finite());
+                if broken && let Some(bad) = image.iter().position(|value| !value.is_finite()) {
                     let (y, x, value) = (row.start / width, row.start % width + bad, image[bad]);
                     return Err(data(format!(
                         "{shown}: image, row {y}, column {x}: expected a finite number, found {value}"
                     )));
                 }
-                self.file.write_all(&image.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+                self.file.write_all(&little_endian(image))?;
             }
             for plane in [planes.mask, planes.ignore] {
                 for row in rows() {
@@ -124,13 +126,15 @@ impl Stamps {
                 image = values.to_vec();
                 return Ok(());
             }
-            if let Some(at) = values.iter().position(|value| *value != 0.0 && *value != 1.0) {
+            let wrong = |value: &f32| (*value != 0.0) & (*value != 1.0);
+            let broken = values.iter().fold(false, |broken, value| broken | wrong(value));
+            if broken && let Some(at) = values.iter().position(wrong) {
                 let (name, y, x, value) = (["ray mask", "ignore mask"][plane - 1], at / width, at % width, values[at]);
                 return Err(Trouble(data(format!(
                     "{shown}: {name}, row {y}, column {x}: expected 0 or 1, found {value}"
                 ))));
             }
-            masks[plane - 1] = values.iter().map(|value| *value as u8).collect();
+            masks[plane - 1] = values.iter().map(|value| u8::from(*value != 0.0)).collect();
             Ok(())
         })
         .map_err(|trouble| trouble.0)?;

@@ -3,8 +3,9 @@
 
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows, Split, Target, TaskShape};
 use crate::data::counts::Counts;
-use crate::data::mat5::{Mat5, MatError, Variable};
-use crate::data::part::{PartWriter, Promise};
+use crate::data::mat_file::{MatFile, MatVariable};
+use crate::data::mat5::MatError;
+use crate::data::part::{PartWriter, Promise, little_endian};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
 use safetensors::Dtype;
@@ -44,7 +45,7 @@ impl Preparation for DarcyPreparation {
             let mut writer = PartWriter::start(output, &[promise("x"), promise("y")])?;
             for values in [coefficients, solutions] {
                 for piece in values.chunks(1 << 14) {
-                    writer.write_all(&piece.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+                    writer.write_all(&little_endian(piece))?;
                 }
             }
             writer.finish()?.close()?;
@@ -100,8 +101,8 @@ impl Cut<'_> {
         let damaged = |e: MatError| {
             StageError::Data(format!("{e}; if it was downloaded, remove it from the store and fetch again"))
         };
-        let mut mat =
-            Mat5::open(self.file, BufReader::with_capacity(1 << 16, context.open(RAW, self.file)?)).map_err(damaged)?;
+        let raw = BufReader::with_capacity(1 << 16, context.open(RAW, self.file)?);
+        let mut mat = MatFile::open(self.file, raw, &context.scratch()?).map_err(damaged)?;
         let (mut coefficients, mut solutions) = (None, None);
         let mut others = Vec::new();
         // To the end, though the Kcoeff variables are of no use: there the input's digest is verified.
@@ -129,7 +130,7 @@ impl Cut<'_> {
 
     /// The wanted samples of a variable of shape (N, grid, grid), in one pass: the sample index varies fastest, so value
     /// (n, i, j) lies at n + N·(i + grid·j).
-    fn take(&self, variable: &mut Variable<'_>, context: &mut dyn Context) -> Result<Vec<f32>, StageError> {
+    fn take(&self, variable: &mut MatVariable<'_>, context: &mut dyn Context) -> Result<Vec<f32>, StageError> {
         let damaged = |e: MatError| StageError::Data(e.to_string());
         let header = variable.header.clone();
         let grid = self.grid as u64;

@@ -10,6 +10,10 @@ impl Source for DarcySource {
         "darcy"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["piececonst_r421_N1024_smooth1.mat", "piececonst_r421_N1024_smooth2.mat"]
+    }
+
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[]
     }

@@ -10,6 +10,10 @@ impl Source for DeepseaSource {
         "deepsea"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["deepsea_filtered.npz"]
+    }
+
     /// A genome and its peaks; `data.files` may give other names with the same endings.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[

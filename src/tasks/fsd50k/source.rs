@@ -10,6 +10,10 @@ impl Source for Fsd50kSource {
         "fsd50k"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["audio.zip"]
+    }
+
     /// The publishers' archives, with and without the noise of MUSAN. The parts of a split archive are read as one.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[

@@ -10,6 +10,17 @@ impl Source for NinaproSource {
         "ninapro"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &[
+            "ninapro_train.npy",
+            "label_train.npy",
+            "ninapro_val.npy",
+            "label_val.npy",
+            "ninapro_test.npy",
+            "label_test.npy",
+        ]
+    }
+
     /// The raw recordings of DB5, exercise B: of all ten subjects or of the first, as the publisher's archives or unpacked.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[

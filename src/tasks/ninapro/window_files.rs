@@ -67,17 +67,20 @@ pub fn windows(
             npy.header().shape
         )));
     }
-    let mut bytes = Vec::with_capacity(4 * length * channels);
+    let mut bytes = vec![0u8; 4 * length * channels];
     let copied = npy.rows_f32::<Trouble>(scratch, &mut |row, values| {
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+        // without a way out the loop is one of vectors
+        let broken = values.iter().fold(false, |broken, v| broken | !v.is_finite());
+        if broken && let Some(at) = values.iter().position(|v| !v.is_finite()) {
             let (moment, electrode, value) = (at / channels, at % channels, values[at]);
             return Err(Trouble(StageError::Data(format!(
                 "{file}, row {row}, moment {moment}, electrode {electrode}: a finite value was expected, found {value}"
             ))));
         }
-        bytes.clear();
-        for channel in 0..channels {
-            bytes.extend((0..length).flat_map(|time| values[time * channels + channel].to_le_bytes()));
+        for (channel, row) in bytes.chunks_exact_mut(4 * length).enumerate() {
+            for (out, moment) in row.as_chunks_mut::<4>().0.iter_mut().zip(values.chunks_exact(channels)) {
+                *out = moment[channel].to_le_bytes();
+            }
         }
         output.write_all(&bytes).map_err(|e| Trouble(StageError::from(e)))
     });

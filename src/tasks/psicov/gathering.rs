@@ -1,7 +1,7 @@
 //! Gathers the proteins of one set, whose files come in any order, in a scratch file, and writes them in the order of the
 //! list. Memory is bounded by one protein. Knows no archive and no split.
 
-use crate::data::part::{PartWriter, Promise};
+use crate::data::part::{PartWriter, Promise, little_endian};
 use crate::stages::context::{Context, StageError};
 use crate::tasks::psicov::listing;
 use crate::tasks::psicov::official_files::{read_distances, read_features};
@@ -111,7 +111,7 @@ impl Gathering {
 
     fn put(&mut self, values: &[f32]) -> io::Result<Run> {
         let run = Run { start: self.end, values: values.len() };
-        self.file.write_all(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+        self.file.write_all(&little_endian(values))?;
         self.end += 4 * values.len() as u64;
         Ok(run)
     }

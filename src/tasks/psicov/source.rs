@@ -10,6 +10,10 @@ impl Source for PsicovSource {
         "psicov"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["protein.zip"]
+    }
+
     /// PDNET's own archive. Unpacked files have one name per protein: a manifest lists them in `data.files`.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[&["train-data.tar.gz"]]

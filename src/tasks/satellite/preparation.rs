@@ -100,7 +100,7 @@ impl Wanted {
         let scratch = context.scratch()?;
         let mut raw = context.open(RAW, name)?;
         let series = SpillWriter::new(&scratch);
-        let mut into = Filling { wanted: self, file: name, labels: Vec::new(), series };
+        let mut into = Filling { wanted: self, file: name, labels: Vec::new(), series, bytes: Vec::new() };
         if name.ends_with(".npy") {
             let damaged = |e: NpyError| StageError::Data(e.to_string());
             let npy = Npy::open(name, BufReader::with_capacity(1 << 16, &mut raw)).map_err(damaged)?;
@@ -205,6 +205,8 @@ struct Filling<'a> {
     file: &'a str,
     labels: Vec<u32>,
     series: SpillWriter,
+    /// Of one series.
+    bytes: Vec<u8>,
 }
 
 impl Filling<'_> {
@@ -218,25 +220,30 @@ impl Filling<'_> {
                 label + 1
             )));
         }
-        if let Some(value) = series.iter().find(|v| !v.is_finite()) {
+        let broken = series.iter().fold(false, |broken, v| broken | !v.is_finite());
+        if broken && let Some(value) = series.iter().find(|v| !v.is_finite()) {
             return Err(StageError::Data(format!(
                 "{}, series {row}: expected finite values, found {value}",
                 self.file
             )));
         }
         self.labels.push(label as u32);
-        self.series.write_all(&normalised(series))?;
+        normalised(series, &mut self.bytes);
+        self.series.write_all(&self.bytes)?;
         Ok(())
     }
 }
 
 /// The bytes of a series with mean 0 and deviation 1; of zeros where it is constant (upstream divides 0 by 0).
-fn normalised(series: &[f64]) -> Vec<u8> {
+fn normalised(series: &[f64], bytes: &mut Vec<u8>) {
     let count = series.len() as f64;
     let mean = series.iter().sum::<f64>() / count;
     let deviation = (series.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count).sqrt();
-    let scaled = |v: &f64| if deviation == 0.0 { 0.0 } else { ((v - mean) / deviation) as f32 };
-    series.iter().flat_map(|v| scaled(v).to_le_bytes()).collect()
+    bytes.resize(4 * series.len(), 0);
+    for (out, v) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(series) {
+        let scaled = if deviation == 0.0 { 0.0 } else { ((v - mean) / deviation) as f32 };
+        *out = scaled.to_le_bytes();
+    }
 }
 
 impl Table {

@@ -10,6 +10,10 @@ impl Source for SatelliteSource {
         "satellite"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["satellite_train.npy", "satellite_test.npy"]
+    }
+
     /// The publishers' tables: the fold of the 2017 study, or the sample of all three bands.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[

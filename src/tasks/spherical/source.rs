@@ -10,6 +10,10 @@ impl Source for SphericalSource {
         "spherical"
     }
 
+    fn hosted(&self) -> &'static [&'static str] {
+        &["s2_cifar100.gz"]
+    }
+
     /// CIFAR-100's files, from which the projections are made again.
     fn alternatives(&self) -> &'static [&'static [&'static str]] {
         &[

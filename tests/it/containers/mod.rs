@@ -1,14 +1,16 @@
 //! Containers of raw data: files that other programs wrote, and the real files of the data folder.
 mod archives;
-mod hdf5;
+mod fits;
+pub mod hdf5;
 mod mutated;
+mod npy;
 mod numpy;
 mod readers;
 
 use std::path::Path;
 
 /// One of `tests/golden/containers/`.
-fn golden(name: &str) -> Vec<serde_json::Value> {
+pub fn golden(name: &str) -> Vec<serde_json::Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/containers").join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -5,3 +5,4 @@ pub mod lab;
 pub mod memory_context;
 pub mod operator_check;
 pub mod tiny_dataset;
+pub mod web_server;

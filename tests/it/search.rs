@@ -1,0 +1,190 @@
+//! Story: a gradient-based search of a DARTS cell, then training of what it found, on data in memory; interrupted anywhere,
+//! continued, on other numbers of threads, in every form.
+
+use crate::support::memory_context::{Blobs, MemoryContext};
+use crate::support::tiny_dataset::{fields, images};
+use nasperf_pipe::algorithms::ALGORITHMS;
+use nasperf_pipe::artifacts::architecture::{ARCHITECTURE_FILE, Architecture};
+use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
+use nasperf_pipe::artifacts::search_log::{SEARCH_FILE, SearchLog};
+use nasperf_pipe::spaces::SPACES;
+use nasperf_pipe::spaces::darts::architecture::decode;
+use nasperf_pipe::stages::canonical::Reads;
+use nasperf_pipe::stages::context::StageError;
+use nasperf_pipe::stages::entry::{Names, Setting};
+use nasperf_pipe::stages::evaluate::{self, Parts};
+use nasperf_pipe::stages::{retrain, search};
+use nasperf_pipe::tasks::TASKS;
+use serde_json::{Map, Value, json};
+
+struct Cell {
+    task: &'static str,
+    algorithm: &'static str,
+    dataset: Blobs,
+    settings: Value,
+}
+
+impl Cell {
+    fn names(&self) -> Names {
+        let some = |name: &str| Some(name.to_string());
+        Names { task: some(self.task), space: some("darts"), algorithm: some(self.algorithm), seed: Some(0) }
+    }
+
+    fn reads(&self) -> Reads<'static> {
+        let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
+        let algorithm = ALGORITHMS.iter().find(|row| row.name == self.algorithm).unwrap();
+        Reads { task: task.reads, space: SPACES[0].reads, algorithm: algorithm.reads, trains: algorithm.trains }
+    }
+
+    fn declared(&self, settings: &[Setting]) -> Map<String, Value> {
+        let mut declared = self.settings.as_object().unwrap().clone();
+        declared.retain(|key, _| settings.iter().any(|s| s.key == key));
+        declared
+    }
+
+    fn search_in(&self, context: &mut MemoryContext) -> Result<(), StageError> {
+        let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
+        let algorithm = ALGORITHMS.iter().find(|row| row.name == self.algorithm).unwrap();
+        assert_eq!(SPACES[0].name, "darts");
+        let (default, relaxed, objective) = (SPACES[0].default, SPACES[0].relaxed, task.objective);
+        let parts = search::Parts { default, relaxed, objective, trains: algorithm.trains, start: algorithm.start };
+        let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
+        search::search(&self.names(), &params, &parts, context)
+    }
+
+    fn context(&self) -> MemoryContext {
+        MemoryContext::new(&[("dataset", &self.dataset)], 0)
+    }
+
+    fn search(&self) -> Blobs {
+        let mut context = self.context();
+        self.search_in(&mut context).unwrap();
+        context.outputs()
+    }
+
+    /// Trains what was found, and scores it.
+    fn score(&self, architecture: &Blobs) -> Score {
+        let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
+        let params = retrain::params(self.declared(&retrain::settings()), self.reads()).unwrap();
+        let mut context = MemoryContext::new(&[("dataset", &self.dataset), ("architecture", architecture)], 0);
+        retrain::retrain(&params, task.objective, SPACES[0].child, &mut context).unwrap();
+        let weights = context.outputs();
+        let slots = [("dataset", &self.dataset), ("architecture", architecture), ("weights", &weights)];
+        let mut context = MemoryContext::new(&slots, 0);
+        let params = evaluate::params(self.declared(&evaluate::settings()), self.reads()).unwrap();
+        let parts = Parts { objective: task.objective, metric: task.metric, child: SPACES[0].child };
+        evaluate::evaluate(&self.names(), &params, &parts, &mut context).unwrap();
+        serde_json::from_slice(&context.outputs()[SCORE_FILE]).unwrap()
+    }
+}
+
+fn small(task: &'static str, dataset: Blobs) -> Cell {
+    let settings = json!({
+        "network.width": 4, "search.cells": 3, "search.epochs": 3, "search.batch": 4, "search.warmup": 1,
+        "retrain.cells": 3, "retrain.epochs": 2, "retrain.batch": 4, "retrain.drop_path": 0.3,
+        "retrain.schedule": "cosine", "retrain.clip": 5.0, "retrain.learning_rate": 0.025,
+    });
+    Cell { task, algorithm: "gaea", dataset, settings }
+}
+
+fn log(found: &Blobs) -> SearchLog {
+    serde_json::from_slice(&found[SEARCH_FILE]).unwrap()
+}
+
+#[test]
+fn a_search_moves_its_architecture_after_the_warm_up_and_ends_in_a_network_that_trains() {
+    for cell in [small("cifar100", images(20)), small("darcy", fields(20))] {
+        let found = cell.search();
+        let log = log(&found);
+        let samples = log.samples;
+        assert_eq!((log.epochs.len(), log.steps), (3, 3 * samples / 4));
+        let [first, .., last] = &log.epochs[..] else { panic!("three epochs") };
+        assert!(first.parameters.iter().all(|v| *v == 1.0) && first.architecture_loss.is_none());
+        assert!((first.entropy - 8f64.ln()).abs() < 1e-9 && last.entropy < 8f64.ln() - 1e-9);
+        // every row of alpha is a simplex now, and so are all edges of a cell type together; dense cells have one type
+        for row in last.parameters[..112].chunks(8).chain([&last.parameters[112..126]]) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
+        }
+        let reduce_moved = last.parameters[126..].iter().any(|v| *v != 1.0);
+        assert_eq!(reduce_moved, cell.task == "cifar100");
+        let architecture: Architecture = serde_json::from_slice(&found[ARCHITECTURE_FILE]).unwrap();
+        assert_eq!(last.architecture, architecture.body);
+        assert_eq!(decode(&architecture).unwrap().normal.len(), 8);
+        let score = cell.score(&found);
+        assert!(score.value.is_finite(), "{score:?}");
+    }
+}
+
+#[test]
+fn interrupted_anywhere_a_search_ends_with_the_same_bytes_on_any_number_of_threads() {
+    let cell = small("cifar100", images(20));
+    let expected = cell.search();
+    for stop_after in [0, 1, 5, 9] {
+        let mut context = cell.context();
+        context.stop_after(stop_after);
+        let stopped = cell.search_in(&mut context);
+        assert!(matches!(stopped, Err(StageError::Interrupted)), "after {stop_after}: {stopped:?}");
+        let mut next = context.resumed();
+        cell.search_in(&mut next).unwrap();
+        assert!(next.outputs() == expected, "stopped after {stop_after} steps");
+    }
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert!(pool.install(|| cell.search()) == expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn as_described_and_plain_darts_search_too() {
+    let with = |algorithm: &'static str, more: Value| {
+        let mut cell = small("cifar100", images(20));
+        cell.algorithm = algorithm;
+        let more = more.as_object().unwrap().clone();
+        cell.settings.as_object_mut().unwrap().extend(more);
+        cell
+    };
+    let described = with(
+        "gaea",
+        json!({
+            "search.warmup": 0, "fidelity.gaea_mixing": "direct", "fidelity.search_order": "architecture",
+            "fidelity.search_pairs": "fresh",
+        }),
+    );
+    let log_of = |cell: &Cell| log(&cell.search());
+    let last = log_of(&described).epochs.pop().unwrap();
+    // edges of each node sum to 1, and no primitive falls below the floor
+    assert!((last.parameters[112..114].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    assert!(last.parameters[..112].iter().all(|v| *v >= 0.99e-5) && last.architecture_steps > 0);
+    let darts = with("darts", json!({"search.partial": 1, "search.warmup": 0, "search.architecture_rate": 0.01}));
+    let last = log_of(&darts).epochs.pop().unwrap();
+    assert!(last.parameters.iter().any(|v| *v > 1.001) && last.parameters.iter().any(|v| *v < 0.999));
+}
+
+#[test]
+fn known_genotypes_train_without_a_search() {
+    let mut cell = small("cifar100", images(20));
+    cell.algorithm = "default";
+    for (genotype, first) in [("DARTS_V2", "sep_conv_3x3"), ("NB360_spherical_2", "max_pool_3x3")] {
+        cell.settings["network.genotype"] = json!(genotype);
+        let found = cell.search();
+        assert!(!found.contains_key(SEARCH_FILE));
+        let architecture: Architecture = serde_json::from_slice(&found[ARCHITECTURE_FILE]).unwrap();
+        assert_eq!(architecture.body["normal"][0]["primitive"], json!(first));
+    }
+    assert!(cell.score(&cell.search()).value.is_finite());
+    cell.settings["network.genotype"] = json!("DARTS_V9");
+    let error = cell.search_in(&mut cell.context()).unwrap_err().to_string();
+    assert!(error.contains("DARTS_V9") && error.contains("PC_DARTS_cifar"), "{error}");
+}
+
+#[test]
+fn sizes_that_cannot_be_are_errors_that_say_what_may_be() {
+    let refused = |more: Value| {
+        let mut cell = small("cifar100", images(20));
+        cell.settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        cell.search_in(&mut cell.context()).unwrap_err().to_string()
+    };
+    let error = refused(json!({"network.width": 6}));
+    assert!(error.contains("multiple of search.partial (4)") && error.contains("found 6"), "{error}");
+    assert!(refused(json!({"search.nodes": 5})).contains("1 to 4 nodes"));
+}
