@@ -2,6 +2,7 @@
 //! data by formula on both sides or as files. Knows no operator and no network.
 #![allow(dead_code)] // each benchmark uses a part
 pub mod arrays;
+pub mod folder_context;
 pub mod formula;
 pub mod machine;
 pub mod peer;

@@ -1,6 +1,6 @@
 //! A file to be read at any place: in memory while it is short, else without a name in a scratch folder. Knows no format.
 
-use crate::data::spill::{Spill, SpillWriter};
+use crate::data::spill::{Spill, SpillWriter, pour};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ impl Hdf5Source {
     /// Copies `raw` to its end.
     pub fn spill(raw: &mut dyn Read, scratch: &Path) -> io::Result<Hdf5Source> {
         let mut writer = SpillWriter::new(scratch);
-        io::copy(raw, &mut writer)?;
+        pour(raw, &mut writer, u64::MAX)?;
         Ok(Hdf5Source { bytes: writer.finish()? })
     }
 

@@ -4,7 +4,7 @@
 use crate::data::pickle_calls::{build, call, callable};
 use crate::data::pickle_object::{Id, Object};
 use crate::data::pickle_text::{read_escaped, read_quoted};
-use crate::data::spill::SpillWriter;
+use crate::data::spill::{SpillWriter, pour};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
@@ -364,7 +364,7 @@ impl<'a> Machine<'a> {
     fn bytes(&mut self, width: usize) -> Step<()> {
         let len = self.unsigned(width)?;
         let mut spill = SpillWriter::new(self.scratch);
-        let copied = io::copy(&mut self.reader.take(len), &mut spill).map_err(|e| cut(&e))?;
+        let copied = pour(&mut self.reader, &mut spill, len).map_err(|e| cut(&e))?;
         self.at += copied;
         if copied < len {
             return Err(format!("a byte string of {len} bytes ends after {copied}"));

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Above this many bytes a spill goes to disk.
 const IN_MEMORY: usize = 8 << 20;
 
+/// Bytes that `pour` moves at once.
+const POURED: u64 = 1 << 18;
+
 /// Collects bytes.
 pub struct SpillWriter {
     folder: PathBuf,
@@ -48,6 +51,25 @@ impl Write for SpillWriter {
     fn flush(&mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), Write::flush)
     }
+}
+
+/// Copies up to `len` bytes in pieces large enough to pass buffers by on both sides; how many there were.
+pub fn pour(reader: &mut dyn Read, writer: &mut dyn Write, len: u64) -> io::Result<u64> {
+    let mut piece = vec![0u8; len.min(POURED) as usize];
+    let mut done = 0;
+    while done < len {
+        let room = piece.len().min(usize::try_from(len - done).unwrap_or(usize::MAX));
+        match reader.read(&mut piece[..room]) {
+            Ok(0) => break,
+            Ok(count) => {
+                writer.write_all(&piece[..count])?;
+                done += count as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
 }
 
 /// Collected bytes, to be read from the start.

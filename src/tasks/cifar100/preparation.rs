@@ -4,11 +4,12 @@
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows, Split, Target, TaskShape};
 use crate::data::counts::Counts;
 use crate::data::part::{PartWriter, Promise};
+use crate::data::spill::pour;
 use crate::stages::context::{Context, StageError};
 use crate::tasks::contract::preparation::Preparation;
 use crate::tasks::pictures::read::{Pictures, read};
 use safetensors::Dtype;
-use std::io::{self, Write};
+use std::io::Write;
 
 /// See `contract/preparation.rs`.
 pub struct Cifar100Preparation;
@@ -65,6 +66,6 @@ fn write(pictures: &Pictures, part: &str, context: &mut dyn Context) -> Result<(
     ];
     let mut writer = PartWriter::start(context.create(&format!("{part}.safetensors"))?, &promises)?;
     writer.write_all(&pictures.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>())?;
-    io::copy(&mut pictures.pixels.open()?, &mut writer)?;
+    pour(&mut pictures.pixels.open()?, &mut writer, u64::MAX)?;
     writer.finish()?.close()
 }

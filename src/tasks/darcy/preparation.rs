@@ -161,14 +161,17 @@ impl Cut<'_> {
         let area = self.side * self.side;
         let mut out = vec![0f32; self.wanted * area];
         let mut run = vec![0f64; self.wanted];
+        // Values to pass over before the next that are wanted.
+        let mut ahead = 0;
         for j in 0..self.grid {
             for i in 0..self.grid {
                 if i % self.stride != 0 || j % self.stride != 0 {
-                    variable.skip(samples).map_err(damaged)?;
+                    ahead += samples;
                     continue;
                 }
+                variable.skip(ahead).map_err(damaged)?;
                 variable.read(&mut run).map_err(damaged)?;
-                variable.skip(samples - self.wanted as u64).map_err(damaged)?;
+                ahead = samples - self.wanted as u64;
                 let point = (i / self.stride) * self.side + j / self.stride;
                 for (n, value) in run.iter().enumerate() {
                     if !value.is_finite() {
@@ -186,6 +189,7 @@ impl Cut<'_> {
             let note = format!("{}: {}", self.file, header.name);
             context.progress(Progress { unit: "column", done: j as u64 + 1, total: grid, note: &note });
         }
+        variable.skip(ahead).map_err(damaged)?;
         Ok(out)
     }
 }

@@ -2,7 +2,7 @@
 //! part's.
 
 use crate::data::part::{PartWriter, Promise};
-use crate::data::spill::SpillWriter;
+use crate::data::spill::{SpillWriter, pour};
 use crate::stages::context::{Context, StageError};
 use safetensors::Dtype;
 use std::io::{self, Write};
@@ -78,7 +78,7 @@ impl Windows {
             let bytes: Vec<u8> = piece.iter().flat_map(|label| f32::from(*label).to_le_bytes()).collect();
             writer.write_all(&bytes)?;
         }
-        io::copy(&mut self.x.finish()?.open()?, &mut writer)?;
+        pour(&mut self.x.finish()?.open()?, &mut writer, u64::MAX)?;
         writer.finish()?.close()
     }
 }

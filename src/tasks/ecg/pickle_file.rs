@@ -77,6 +77,12 @@ fn signal(shown: &str, pickle: &Pickle, id: Id) -> Result<Values, StageError> {
     if array.header().shape.iter().any(|axis| *axis != len && *axis != 1) {
         return Err(data(format!("a signal of one axis was expected, found shape {:?}", array.header().shape)));
     }
+    if matches!((array.header().kind, array.header().width), ('i', 1 | 2) | ('u', 1)) {
+        // whole numbers of 16 bits, which single precision holds exactly
+        let mut values = vec![0f32; len];
+        array.next_f32(&mut values).map_err(|e| StageError::Data(e.to_string()))?;
+        return Ok(Values::Whole(values.iter().map(|v| *v as i16).collect()));
+    }
     let mut values = vec![0.0; len];
     array.next_f64(&mut values).map_err(|e| StageError::Data(e.to_string()))?;
     Values::of(&values).map_err(data)

@@ -1,6 +1,7 @@
 //! Recordings between the raw files and the data set: names and labels in memory, values in a scratch file, so that they can
 //! be written in any order. Knows no container and no split.
 
+use crate::data::part::little_endian;
 use crate::stages::context::StageError;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -39,8 +40,14 @@ impl Values {
 
     fn bytes(&self) -> Vec<u8> {
         match self {
-            Values::Whole(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Values::Real(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::Whole(values) => {
+                let mut bytes = vec![0u8; 2 * values.len()];
+                for (out, value) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                    *out = value.to_le_bytes();
+                }
+                bytes
+            }
+            Values::Real(values) => little_endian(values),
         }
     }
 

@@ -140,7 +140,7 @@ impl Found {
 }
 
 fn python_pictures(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Pictures, StageError> {
-    let mut reader = io::BufReader::new(reader);
+    let mut reader = io::BufReader::with_capacity(1 << 16, reader);
     let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
     let wrong =
         |expected: &str| StageError::Data(format!("{shown}: expected {expected} (the Python version of CIFAR-100)"));

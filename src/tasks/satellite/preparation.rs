@@ -5,14 +5,19 @@ use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows,
 use crate::data::counts::Counts;
 use crate::data::npy::{Npy, NpyError, NpyHeader, array_of};
 use crate::data::part::{PartWriter, Promise};
-use crate::data::spill::{Spill, SpillWriter};
+use crate::data::spill::{Spill, SpillWriter, pour};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
+use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 use safetensors::Dtype;
 use std::io::{self, BufRead, BufReader, Write};
 
 /// A line of a table longer than this is damage.
 const LONGEST_LINE: u64 = 1 << 20;
+/// Series that are read, and normalised side by side, at once.
+const BLOCK: usize = 4096;
+/// Of these, a thread takes at least so many.
+const LEAST: usize = 256;
 
 /// See `contract/preparation.rs`.
 pub struct SatellitePreparation;
@@ -120,11 +125,12 @@ impl Wanted {
                     if *fortran { ", column by column" } else { "" }
                 )));
             }
-            let mut row = vec![0f64; self.length];
-            for label in labels {
-                data.next_f64(&mut row).map_err(damaged)?;
+            let mut values = vec![0f64; self.length * BLOCK.min(labels.len())];
+            for labels in labels.chunks(BLOCK) {
+                let values = &mut values[..self.length * labels.len()];
+                data.next_f64(values).map_err(damaged)?;
                 // 1 to 24 in the official files
-                into.push(label - 1, &row)?;
+                into.push(labels.iter().map(|label| label.wrapping_sub(1)), values)?;
             }
         } else {
             self.table(name, &mut raw, &mut into, context)?;
@@ -174,7 +180,7 @@ impl Wanted {
             })?;
             // the tables count classes from 1 or from 0; the sample of three bands from 0
             let first = *smallest_is_one.get_or_insert(i64::from(!bands));
-            into.push(values[0] as i64 - first, &series)?;
+            into.push([values[0] as i64 - first].into_iter(), &series)?;
             if number % 4096 == 0 {
                 context.progress(Progress { unit: "series", done: number, total: 0, note: name });
                 if context.stop_asked() {
@@ -205,41 +211,45 @@ struct Filling<'a> {
     file: &'a str,
     labels: Vec<u32>,
     series: SpillWriter,
-    /// Of one series.
+    /// Of the series that came last.
     bytes: Vec<u8>,
 }
 
 impl Filling<'_> {
-    fn push(&mut self, label: i64, series: &[f64]) -> Result<(), StageError> {
-        let row = self.labels.len();
-        let classes = self.wanted.classes;
-        if !(0..classes as i64).contains(&label) {
-            return Err(StageError::Data(format!(
-                "{}, series {row}: expected a class from 1 to {classes}, found {}; set data.classes to use this file",
-                self.file,
-                label + 1
-            )));
+    /// Takes series in, one behind the other in `values`, with a label each.
+    fn push(&mut self, labels: impl Iterator<Item = i64>, values: &[f64]) -> Result<(), StageError> {
+        let Wanted { classes, length } = *self.wanted;
+        for (label, series) in labels.zip(values.chunks_exact(length)) {
+            let row = self.labels.len();
+            if !(0..classes as i64).contains(&label) {
+                return Err(StageError::Data(format!(
+                    "{}, series {row}: expected a class from 1 to {classes}, found {}; set data.classes to use this file",
+                    self.file,
+                    label.wrapping_add(1)
+                )));
+            }
+            let broken = series.iter().fold(false, |broken, v| broken | !v.is_finite());
+            if broken && let Some(value) = series.iter().find(|v| !v.is_finite()) {
+                return Err(StageError::Data(format!(
+                    "{}, series {row}: expected finite values, found {value}",
+                    self.file
+                )));
+            }
+            self.labels.push(label as u32);
         }
-        let broken = series.iter().fold(false, |broken, v| broken | !v.is_finite());
-        if broken && let Some(value) = series.iter().find(|v| !v.is_finite()) {
-            return Err(StageError::Data(format!(
-                "{}, series {row}: expected finite values, found {value}",
-                self.file
-            )));
-        }
-        self.labels.push(label as u32);
-        normalised(series, &mut self.bytes);
+        self.bytes.resize(4 * values.len(), 0);
+        let rows = self.bytes.par_chunks_mut(4 * length).zip(values.par_chunks(length)).with_min_len(LEAST);
+        rows.for_each(|(bytes, series)| normalise(series, bytes));
         self.series.write_all(&self.bytes)?;
         Ok(())
     }
 }
 
 /// The bytes of a series with mean 0 and deviation 1; of zeros where it is constant (upstream divides 0 by 0).
-fn normalised(series: &[f64], bytes: &mut Vec<u8>) {
+fn normalise(series: &[f64], bytes: &mut [u8]) {
     let count = series.len() as f64;
     let mean = series.iter().sum::<f64>() / count;
     let deviation = (series.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count).sqrt();
-    bytes.resize(4 * series.len(), 0);
     for (out, v) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(series) {
         let scaled = if deviation == 0.0 { 0.0 } else { ((v - mean) / deviation) as f32 };
         *out = scaled.to_le_bytes();
@@ -270,7 +280,7 @@ impl Table {
         let mut bytes = self.series.open()?;
         io::copy(&mut io::Read::take(&mut bytes, row * first as u64), &mut io::sink())?;
         let mut series = io::Read::take(bytes, row * count as u64);
-        io::copy(&mut series, &mut writer)?;
+        pour(&mut series, &mut writer, u64::MAX)?;
         writer.write_all(&labels)?;
         writer.finish()?.close()
     }
