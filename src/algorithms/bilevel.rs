@@ -5,9 +5,8 @@ use crate::algorithms::contract::search::{LoopParams, Search, Setup, Training};
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::search_log::{SEARCH_FORMAT, SearchEpoch, SearchLog};
 use crate::artifacts::weights::Saved;
-use crate::ops::mixed_cell::Wanted;
 use crate::seed::Purpose;
-use crate::spaces::contract::relaxed::{Mixing, Relaxed, RelaxedParams};
+use crate::spaces::contract::relaxed::{Half, Mixing, Relaxed, RelaxedParams};
 use crate::tasks::contract::objective::Objective;
 use crate::training::clip;
 use crate::training::error::TrainError;
@@ -107,7 +106,7 @@ impl<'a> Bilevel<'a> {
         let purpose = |name| Purpose::new(training.seed, training.stage, name);
         Ok(Bilevel {
             objective: training.objective,
-            sgd: Sgd::new(sgd, relaxed.network().parameters().theta()),
+            sgd: Sgd::new(sgd, relaxed.weights().theta()),
             relaxed,
             rule,
             schedule: Schedule::Cosine { base: params.learning_rate, epochs: params.epochs },
@@ -141,9 +140,9 @@ impl<'a> Bilevel<'a> {
         [weights, partners.into_iter().map(|p| p + self.order.samples).collect()]
     }
 
-    fn loss(&self, samples: &[usize], epoch: u64, wants: Wanted) -> Result<(Tensor, f32), TrainError> {
+    fn loss(&self, samples: &[usize], epoch: u64, half: Half) -> Result<(Tensor, f32), TrainError> {
         let batch = self.objective.training_batch(samples, epoch)?;
-        let output = self.relaxed.network().forward(&batch.inputs, wants, self.step)?;
+        let output = self.relaxed.forward(&batch.inputs, half, self.step)?;
         let loss = self.objective.loss(&output, &batch.targets)?;
         let value = loss.to_scalar::<f32>()?;
         if value.is_finite() {
@@ -159,10 +158,10 @@ impl<'a> Bilevel<'a> {
     }
 
     fn weights(&mut self, samples: &[usize], epoch: u64) -> Result<(), TrainError> {
-        let (loss, value) = self.loss(samples, epoch, Wanted::Weights)?;
+        let (loss, value) = self.loss(samples, epoch, Half::Weights)?;
         let gradients = loss.backward()?;
         drop(loss); // frees the activations
-        let theta = self.relaxed.network().parameters().theta();
+        let theta = self.relaxed.weights().theta();
         let gradient = gradients.get(theta).ok_or_else(|| missing("weights"))?;
         let scale = clip::factor(clip::norm(gradient)?, self.params.clip);
         self.sgd.step(theta, gradient, self.schedule.at(epoch), scale)?;
@@ -171,10 +170,10 @@ impl<'a> Bilevel<'a> {
     }
 
     fn architecture(&mut self, samples: &[usize], epoch: u64) -> Result<(), TrainError> {
-        let (loss, value) = self.loss(samples, epoch, Wanted::Architecture)?;
+        let (loss, value) = self.loss(samples, epoch, Half::Architecture)?;
         let gradients = loss.backward()?;
         drop(loss);
-        let alpha = self.relaxed.network().architecture();
+        let alpha = self.relaxed.parameters();
         let gradient = gradients.get(alpha).ok_or_else(|| missing("architecture"))?.to_vec1::<f32>()?;
         let mut values = alpha.to_vec1::<f32>()?;
         self.rule.step(&mut values, &gradient);
@@ -185,7 +184,7 @@ impl<'a> Bilevel<'a> {
     }
 
     fn parameters(&self) -> Result<Vec<f32>, TrainError> {
-        Ok(self.relaxed.network().architecture().to_vec1::<f32>()?)
+        Ok(self.relaxed.parameters().to_vec1::<f32>()?)
     }
 
     fn epochs(&self) -> u64 {
@@ -236,7 +235,7 @@ impl Resumable for Bilevel<'_> {
             log: self.log.clone(),
         };
         let flat = |name: &str, values: Vec<f32>| Saved { name: name.into(), shape: vec![values.len()], values };
-        let mut arrays: Vec<Saved> = state::prefixed("network", self.relaxed.network().parameters().save()?).collect();
+        let mut arrays: Vec<Saved> = state::prefixed("network", self.relaxed.weights().save()?).collect();
         if let Memory::F32(velocity) = self.sgd.memory() {
             arrays.push(flat("velocity", velocity.clone()));
         }
@@ -250,14 +249,14 @@ impl Resumable for Bilevel<'_> {
         if position.step > self.total {
             return Err(TrainError::State(format!("{} of {} steps are done", position.step, self.total)));
         }
-        let alpha = self.relaxed.network().architecture();
+        let alpha = self.relaxed.parameters();
         let parameters = state::array(&arrays, "architecture", alpha.elem_count())?;
         let rule = state::array(&arrays, "rule", self.rule.state().len())?;
         let Memory::F32(velocity) = self.sgd.memory_mut() else {
             return Err(TrainError::State("a reference network is not restored".into()));
         };
         *velocity = state::array(&arrays, "velocity", velocity.len())?;
-        self.relaxed.network().parameters().load(&state::of_prefix("network", &arrays))?;
+        self.relaxed.weights().load(&state::of_prefix("network", &arrays))?;
         if !self.rule.restore(&rule, position.architecture_steps) {
             return Err(TrainError::State("the rule's memory does not fit".into()));
         }
@@ -294,7 +293,7 @@ impl Search for Bilevel<'_> {
             format: SEARCH_FORMAT,
             steps: self.total,
             samples: self.order.samples as u64,
-            weights: self.relaxed.network().parameters().count(),
+            weights: self.relaxed.weights().count(),
             epochs: (0..).zip(&self.log).map(epoch).collect::<Result<_, TrainError>>()?,
         }))
     }

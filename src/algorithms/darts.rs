@@ -19,7 +19,7 @@ struct Adam {
 pub fn start<'a>(setup: &Setup<'a>) -> Result<Box<dyn Search + 'a>, String> {
     let training = setup.training.as_ref().ok_or("darts trains and was given no samples")?;
     let network = relaxed(setup, Mixing::Softmax)?;
-    let count = network.network().architecture().elem_count();
+    let count = network.parameters().elem_count();
     let rule = Adam { rate: training.params.architecture_rate, steps: 0, moments: vec![0.0; 2 * count] };
     Ok(Box::new(Bilevel::new(training, network, Box::new(rule))?))
 }

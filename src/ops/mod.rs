@@ -19,6 +19,7 @@ pub mod max_pool;
 pub mod mixed_cell;
 pub mod operator;
 pub mod pool;
+pub mod ramp;
 pub mod relu;
 pub mod segment_softmax;
 pub mod separable;

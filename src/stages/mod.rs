@@ -1,5 +1,6 @@
 //! The pipeline on one page: fetch → preprocess → search → retrain → evaluate → aggregate. Each row declares axes, needs,
 //! settings and code roots, and binds a stage function to the parts that the names choose; it computes nothing.
+pub mod accounting;
 pub mod aggregate;
 pub mod amount;
 pub mod canonical;

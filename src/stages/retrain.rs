@@ -5,9 +5,10 @@ use crate::artifacts::samples::SplitChoice;
 use crate::artifacts::training_log::{TRAINING_FILE, TRAINING_FORMAT, TrainingLog};
 use crate::artifacts::weights::{WEIGHTS_FILE, encode};
 use crate::nn::network::Mode;
-use crate::ops::dropout::Ramp;
+use crate::ops::ramp::Ramp;
 use crate::seed::Purpose;
 use crate::spaces::contract::child::{BuildChild, ChildError, ChildParams};
+use crate::stages::accounting::Accounting;
 use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
@@ -26,15 +27,6 @@ use serde_json::{Map, Value};
 const PUBLISHED_EPOCHS: u64 = 200;
 const PUBLISHED_MILESTONES: &[u64] = &[60, 120, 160];
 const STAGE: &str = "retrain";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accounting {
-    /// floor(epochs · records per epoch / batch) steps.
-    Batches,
-    /// Whole passes of the loader.
-    Epochs,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

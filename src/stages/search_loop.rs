@@ -2,9 +2,9 @@
 //! (methods spec §4.3). Knows no algorithm.
 
 use crate::algorithms::contract::search::LoopParams;
+use crate::stages::accounting::Accounting;
 use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::entry::{Kind, Setting};
-use crate::stages::retrain::Accounting;
 use crate::training::schedule::scaled;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

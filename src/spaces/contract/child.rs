@@ -3,7 +3,7 @@
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
 use crate::nn::network::Network;
-use crate::ops::dropout::Ramp;
+use crate::ops::ramp::Ramp;
 use crate::seed::Purpose;
 
 /// Sizes and norms that no architecture holds.

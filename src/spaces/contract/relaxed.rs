@@ -3,8 +3,9 @@
 
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
-use crate::nn::supernet::Supernet;
+use crate::nn::parameters::ParameterSet;
 use crate::seed::Purpose;
+use candle_core::{Result as TensorResult, Tensor, Var};
 use std::ops::Range;
 
 /// How architecture parameters become the weights of primitives and edges (methods spec §4.4).
@@ -14,6 +15,13 @@ pub enum Mixing {
     Softmax,
     /// They are the weights, and start equal.
     Direct,
+}
+
+/// Of what a forward pass will give the gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    Weights,
+    Architecture,
 }
 
 /// What of the settings the network may look at.
@@ -44,7 +52,13 @@ pub struct Rows {
 }
 
 pub trait Relaxed {
-    fn network(&self) -> &Supernet;
+    /// Weights and running statistics of the network.
+    fn weights(&self) -> &ParameterSet;
+    /// All architecture parameters as one tensor of one dimension.
+    fn parameters(&self) -> &Var;
+    /// `x` (N,C,spatial…) with the statistics of the batch; the graph leads to `half` and to nothing else. The running statistics
+    /// move.
+    fn forward(&self, x: &Tensor, half: Half, step: u64) -> TensorResult<Tensor>;
     /// The architecture parameters that the network reads; those of edges once per cell type (`joint`) or once per node.
     fn rows(&self, joint: bool) -> Vec<Rows>;
     /// The architecture that they stand for.

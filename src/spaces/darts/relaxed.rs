@@ -3,12 +3,14 @@
 
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{Target, TaskShape};
+use crate::nn::parameters::ParameterSet;
 use crate::nn::supernet::Supernet;
-use crate::ops::mixed_cell::Keep;
-use crate::spaces::contract::relaxed::{Mixing, Relaxed, RelaxedParams, Rows};
+use crate::ops::mixed_cell::{Keep, Wanted};
+use crate::spaces::contract::relaxed::{Half, Mixing, Relaxed, RelaxedParams, Rows};
 use crate::spaces::darts::architecture::encode;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
 use crate::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
+use candle_core::{Tensor, Var};
 
 /// Published width (methods spec §4.2).
 const WIDTH: usize = 16;
@@ -61,7 +63,7 @@ pub fn open(shape: &TaskShape, params: &RelaxedParams) -> Result<Box<dyn Relaxed
 
 impl Cells {
     /// The weights of one cell type: of primitives, edge by edge, then of edges.
-    fn weights(&self, parameters: &[f32], kind: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    fn mixed(&self, parameters: &[f32], kind: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
         let (edges, length) = (self.shape.edges(), self.shape.architecture());
         let values: Vec<f64> = parameters[kind * length..][..length].iter().map(|v| f64::from(*v)).collect();
         let (alpha, beta) = values.split_at(edges * PRIMITIVES);
@@ -76,7 +78,7 @@ impl Cells {
     /// Two edges per node by the largest weight of a primitive other than `none`, times the edge's; ties keep the lower input
     /// and the lower primitive.
     fn picks(&self, parameters: &[f32], kind: usize) -> Vec<Pick> {
-        let (alpha, beta) = self.weights(parameters, kind);
+        let (alpha, beta) = self.mixed(parameters, kind);
         let node = |edges: std::ops::Range<usize>| {
             let mut found: Vec<(f64, Pick)> = edges
                 .clone()
@@ -114,8 +116,20 @@ fn softmax(row: &[f64]) -> Vec<f64> {
 }
 
 impl Relaxed for Cells {
-    fn network(&self) -> &Supernet {
-        &self.network
+    fn weights(&self) -> &ParameterSet {
+        self.network.parameters()
+    }
+
+    fn parameters(&self) -> &Var {
+        self.network.architecture()
+    }
+
+    fn forward(&self, x: &Tensor, half: Half, step: u64) -> candle_core::Result<Tensor> {
+        let wants = match half {
+            Half::Weights => Wanted::Weights,
+            Half::Architecture => Wanted::Architecture,
+        };
+        self.network.forward(x, wants, step)
     }
 
     fn rows(&self, joint: bool) -> Vec<Rows> {
@@ -140,7 +154,7 @@ impl Relaxed for Cells {
 
     fn entropy(&self, parameters: &[f32]) -> f64 {
         let kinds = if self.shape.reducing() { 2 } else { 1 };
-        let rows: Vec<Vec<f64>> = (0..kinds).flat_map(|kind| self.weights(parameters, kind).0).collect();
+        let rows: Vec<Vec<f64>> = (0..kinds).flat_map(|kind| self.mixed(parameters, kind).0).collect();
         let of = |row: &Vec<f64>| -row.iter().filter(|w| **w > 0.0).map(|w| w * w.ln()).sum::<f64>();
         rows.iter().map(of).sum::<f64>() / rows.len() as f64
     }
@@ -168,7 +182,7 @@ mod tests {
         // methods §4.5, check
         for mixing in [Mixing::Softmax, Mixing::Direct] {
             let relaxed = relaxed(mixing);
-            let start = relaxed.network().architecture().to_vec1::<f32>().unwrap();
+            let start = relaxed.parameters().to_vec1::<f32>().unwrap();
             assert_eq!(start.len(), 252);
             let found = decode(&relaxed.architecture(&start).unwrap()).unwrap();
             let pools = "mp0 mp1 mp0 mp1 mp0 mp1 mp0 mp1";
