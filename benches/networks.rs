@@ -232,7 +232,8 @@ fn train(case: Case, request: &Request) {
     let idle_mib = resident_mib();
     let mut row = Row { name: name(&case), request, peer: case.peer(request), idle_mib };
     let shape = TaskShape { channels: case.channels, spatial: case.size.to_vec(), target: case.target() };
-    let chosen = DefaultParams { width: None, global_head: true, wide_series: case.kind == Kind::WideSeries };
+    let wide_series = case.kind == Kind::WideSeries;
+    let chosen = DefaultParams { global_head: true, wide_series, ..DefaultParams::default() };
     let architecture = default::choose(&shape, &chosen).expect("a shape of the benchmark");
     let params = ChildParams {
         droprate: 0.0,
