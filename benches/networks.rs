@@ -17,7 +17,7 @@ use nasperf_pipe::nn::network::{Mode, Network};
 use nasperf_pipe::nn::parameters::ParameterSet;
 use nasperf_pipe::nn::supernet::Supernet;
 use nasperf_pipe::ops::loss::{Loss, loss};
-use nasperf_pipe::ops::mixed_cell::{Keep, Wanted};
+use nasperf_pipe::ops::mixed_cell::Wanted;
 use nasperf_pipe::seed::Purpose;
 use nasperf_pipe::spaces::contract::child::{ChildParams, NetworkParams};
 use nasperf_pipe::spaces::contract::default::DefaultParams;
@@ -315,9 +315,9 @@ fn search(case: Case, request: &Request) {
         reductions: true,
         mixing: Mixing::Softmax,
     };
-    // a series of 1,000 needs more than 1 GB where everything is kept
-    let keep = if shape.series { Keep::Recompute } else { Keep::Saved };
-    let supernet = shape.build(Purpose::new(0, "bench", "init"), keep).expect("a shape of the benchmark");
+    // as a search does (algorithms/bilevel.rs): a series of 1,000 needs more than 1 GB where everything is kept
+    let again = if shape.series { 5 } else { 0 };
+    let supernet = shape.build(Purpose::new(0, "bench", "init"), again).expect("a shape of the benchmark");
     let set = supernet.parameters();
     fill(set);
     let (train, held_out) = (case.data(0), case.data(1));

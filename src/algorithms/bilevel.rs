@@ -28,9 +28,9 @@ pub trait Rule {
     fn restore(&mut self, state: &[f32], steps: u64) -> bool;
 }
 
-/// Positions of a batch above which keeping everything for the backward pass takes more than about 1 GB (measured with 16
-/// channels and 8 cells: docs/performance.md).
-const FRUGAL: usize = 1 << 16;
+/// Cells times positions of a batch that may keep what the backward pass needs, on series and on planes: with 16 channels about 1 GB
+/// (measured: docs/performance.md).
+const KEPT: [usize; 2] = [3 << 16, 1 << 19];
 
 /// The search network of the cell's space.
 pub fn relaxed(setup: &Setup<'_>, mixing: Mixing) -> Result<Box<dyn Relaxed>, String> {
@@ -40,9 +40,10 @@ pub fn relaxed(setup: &Setup<'_>, mixing: Mixing) -> Result<Box<dyn Relaxed>, St
     };
     let LoopParams { width, cells, nodes, partial, reductions, batch, .. } = *params;
     let positions = batch * setup.shape.spatial.iter().product::<usize>();
-    let frugal = positions > if setup.shape.spatial.len() == 1 { FRUGAL / 2 } else { FRUGAL };
+    let kept = KEPT[usize::from(setup.shape.spatial.len() > 1)] / positions.max(1);
+    let again = cells.saturating_sub(kept);
     let init = Purpose::new(*seed, stage, "init");
-    open(setup.shape, &RelaxedParams { width, cells, nodes, partial, reductions, mixing, frugal, init })
+    open(setup.shape, &RelaxedParams { width, cells, nodes, partial, reductions, mixing, again, init })
 }
 
 /// One finished epoch; numbers as bits, since a decimal text may lose the last one.

@@ -36,8 +36,8 @@ pub struct RelaxedParams {
     /// Whether there are reduction cells, where the task's form has them.
     pub reductions: bool,
     pub mixing: Mixing,
-    /// Compute again rather than keep: less memory, more time, the same bits.
-    pub frugal: bool,
+    /// Cells, from the first, that compute again rather than keep: less memory, more time, the same bits.
+    pub again: usize,
     /// Streams of the initial values.
     pub init: Purpose,
 }

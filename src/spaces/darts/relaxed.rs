@@ -5,7 +5,7 @@ use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{Target, TaskShape};
 use crate::nn::parameters::ParameterSet;
 use crate::nn::supernet::Supernet;
-use crate::ops::mixed_cell::{Keep, Wanted};
+use crate::ops::mixed_cell::Wanted;
 use crate::spaces::contract::relaxed::{Half, Mixing, Relaxed, RelaxedParams, Rows};
 use crate::spaces::darts::architecture::encode;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
@@ -56,8 +56,7 @@ pub fn open(shape: &TaskShape, params: &RelaxedParams) -> Result<Box<dyn Relaxed
         reductions: params.reductions,
         mixing: params.mixing,
     };
-    let keep = if params.frugal { Keep::Recompute } else { Keep::Saved };
-    let network = shape.build(params.init, keep).map_err(|e| e.to_string())?;
+    let network = shape.build(params.init, params.again).map_err(|e| e.to_string())?;
     Ok(Box::new(Cells { shape, network }))
 }
 
@@ -173,8 +172,7 @@ mod tests {
         let shape = TaskShape { channels: 1, spatial: vec![8, 8], target: Target::Point { classes: 2 } };
         let init = Purpose::new(0, "test", "init");
         let (width, cells, nodes, partial) = (Some(4), 3, 4, 4);
-        open(&shape, &RelaxedParams { width, cells, nodes, partial, reductions: true, mixing, frugal: false, init })
-            .unwrap()
+        open(&shape, &RelaxedParams { width, cells, nodes, partial, reductions: true, mixing, again: 0, init }).unwrap()
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl SupernetShape {
         b.step(Arc::new(mixed), &[states[0], states[1], theta], [], self.nodes * channels)
     }
 
-    fn network(&self, b: &mut Builder, wants: Wanted, keep: Keep) {
+    fn network(&self, b: &mut Builder, wants: Wanted, again: usize) {
         let mixing = [0, 1].map(|kind| (kind == 0 || self.reducing()).then(|| self.weights_of_edges(b, kind)));
         let input = b.input(self.channels);
         let stem = b.within("stem", |b| {
@@ -119,6 +119,7 @@ impl SupernetShape {
                     relu_conv_norm(b, "preprocess0", before, channels, PLAIN)
                 };
                 let second = relu_conv_norm(b, "preprocess1", last, channels, PLAIN);
+                let keep = if cell < again { Keep::Recompute } else { Keep::Saved };
                 let mixed = MixedCell { wants, keep, nodes: self.nodes, ..MixedCell::cell(reduction, self.partial) };
                 let mixing = mixing[usize::from(reduction)].clone().expect("only reducing networks have the second");
                 self.cell(b, [first, second], mixed, mixing)
@@ -141,11 +142,12 @@ impl SupernetShape {
     }
 
     /// Architecture parameters: alpha rows then beta of the normal cells, then of the reduction cells.
-    pub fn build(&self, init: Purpose, keep: Keep) -> Result<Supernet> {
+    /// The first `again` cells keep little and compute it again: less memory, more time, the same bits.
+    pub fn build(&self, init: Purpose, again: usize) -> Result<Supernet> {
         let start = self.start();
         Supernet::new([start.clone(), start].concat(), |wants| {
             let mut b = Builder::new(init);
-            self.network(&mut b, wants, keep);
+            self.network(&mut b, wants, again);
             b
         })
     }
@@ -154,7 +156,6 @@ impl SupernetShape {
 #[cfg(test)]
 mod tests {
     use super::SupernetShape;
-    use crate::ops::mixed_cell::Keep;
     use crate::seed::Purpose;
     use crate::spaces::contract::relaxed::Mixing;
 
@@ -177,7 +178,7 @@ mod tests {
             let (width, cells, nodes, reductions, mixing) = (16, 8, 4, true, Mixing::Softmax);
             let shape =
                 SupernetShape { channels, series, dense, outputs, width, cells, nodes, partial, reductions, mixing };
-            let supernet = shape.build(Purpose::new(0, "test", "init"), Keep::Saved).unwrap();
+            let supernet = shape.build(Purpose::new(0, "test", "init"), 0).unwrap();
             assert_eq!(supernet.parameters().count(), expected, "{shape:?}");
             assert_eq!(supernet.architecture().elem_count(), 252);
         }
