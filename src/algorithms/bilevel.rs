@@ -16,16 +16,16 @@ use crate::training::schedule::Schedule;
 use crate::training::sgd::{Sgd, SgdParams};
 use crate::training::state;
 use crate::training::update::Memory;
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 /// How a step of the architecture moves its parameters.
 pub trait Rule {
-    fn step(&mut self, values: &mut [f32], gradient: &[f32]);
+    fn step(&mut self, parameters: &Var, gradient: &Tensor) -> candle_core::Result<()>;
     /// What it remembers between steps.
-    fn state(&self) -> Vec<f32>;
-    /// Takes that back, after so many steps; false where it does not fit.
-    fn restore(&mut self, state: &[f32], steps: u64) -> bool;
+    fn memory(&self) -> &[f32];
+    /// Where that is put back, after so many steps.
+    fn restore(&mut self, steps: u64) -> &mut [f32];
 }
 
 /// Cells times positions of a batch that may keep what the backward pass needs, on series and on planes: with 16 channels about 1 GB
@@ -97,12 +97,7 @@ impl<'a> Bilevel<'a> {
             return Err(format!("a search needs two samples or more and a batch of at least one, found {found}"));
         }
         let order = Order { samples, batch: params.batch, shuffle: true, drop_last: params.drop_last };
-        let total = if params.whole_epochs {
-            params.epochs.saturating_mul(order.batches())
-        } else {
-            let records = params.records_per_epoch.unwrap_or(samples as u64);
-            (params.epochs.saturating_mul(records) / order.batch as u64).max(1)
-        };
+        let total = order.steps(params.epochs, params.whole_epochs, params.records_per_epoch);
         let sgd = SgdParams { momentum: params.momentum, nesterov: false, weight_decay: params.weight_decay };
         let purpose = |name| Purpose::new(training.seed, training.stage, name);
         Ok(Bilevel {
@@ -175,10 +170,8 @@ impl<'a> Bilevel<'a> {
         let gradients = loss.backward()?;
         drop(loss);
         let alpha = self.relaxed.parameters();
-        let gradient = gradients.get(alpha).ok_or_else(|| missing("architecture"))?.to_vec1::<f32>()?;
-        let mut values = alpha.to_vec1::<f32>()?;
-        self.rule.step(&mut values, &gradient);
-        alpha.set(&Tensor::from_slice(&values, values.len(), &Device::Cpu)?)?;
+        let gradient = gradients.get(alpha).ok_or_else(|| missing("architecture"))?;
+        self.rule.step(alpha, gradient)?;
         self.architecture_steps += 1;
         self.note(1, value);
         Ok(())
@@ -241,7 +234,7 @@ impl Resumable for Bilevel<'_> {
             arrays.push(flat("velocity", velocity.clone()));
         }
         arrays.push(flat("architecture", self.parameters()?));
-        arrays.push(flat("rule", self.rule.state()));
+        arrays.push(flat("rule", self.rule.memory().to_vec()));
         state::pack(&position, &arrays)
     }
 
@@ -252,15 +245,13 @@ impl Resumable for Bilevel<'_> {
         }
         let alpha = self.relaxed.parameters();
         let parameters = state::array(&arrays, "architecture", alpha.elem_count())?;
-        let rule = state::array(&arrays, "rule", self.rule.state().len())?;
+        let rule = state::array(&arrays, "rule", self.rule.memory().len())?;
         let Memory::F32(velocity) = self.sgd.memory_mut() else {
             return Err(TrainError::State("a reference network is not restored".into()));
         };
         *velocity = state::array(&arrays, "velocity", velocity.len())?;
         self.relaxed.weights().load(&state::of_prefix("network", &arrays))?;
-        if !self.rule.restore(&rule, position.architecture_steps) {
-            return Err(TrainError::State("the rule's memory does not fit".into()));
-        }
+        self.rule.restore(position.architecture_steps).copy_from_slice(&rule);
         alpha.set(&Tensor::from_slice(&parameters, parameters.len(), &Device::Cpu)?)?;
         (self.step, self.architecture_steps) = (position.step, position.architecture_steps);
         (self.steps, self.sums) = (position.steps, position.sums.map(f64::from_bits));

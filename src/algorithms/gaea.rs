@@ -5,6 +5,7 @@ use crate::algorithms::bilevel::{Bilevel, Rule, relaxed};
 use crate::algorithms::contract::search::{Search, Setup};
 use crate::spaces::contract::relaxed::{Mixing, Rows};
 use crate::training::exponentiated_gradient;
+use candle_core::{Result, Tensor, Var};
 
 /// Below it GAEA's release lets no weight of a primitive fall (`GAEA:cnn/architect/architect_edarts.py`).
 const FLOOR: f32 = 1e-5;
@@ -15,7 +16,7 @@ struct Exponentiated {
     floor: bool,
 }
 
-pub fn start<'a>(setup: &Setup<'a>) -> Result<Box<dyn Search + 'a>, String> {
+pub fn start<'a>(setup: &Setup<'a>) -> std::result::Result<Box<dyn Search + 'a>, String> {
     let training = setup.training.as_ref().ok_or("gaea trains and was given no samples")?;
     let direct = training.params.direct;
     let network = relaxed(setup, if direct { Mixing::Direct } else { Mixing::Softmax })?;
@@ -24,8 +25,8 @@ pub fn start<'a>(setup: &Setup<'a>) -> Result<Box<dyn Search + 'a>, String> {
     Ok(Box::new(Bilevel::new(training, network, Box::new(rule))?))
 }
 
-impl Rule for Exponentiated {
-    fn step(&mut self, values: &mut [f32], gradient: &[f32]) {
+impl Exponentiated {
+    fn apply(&self, values: &mut [f32], gradient: &[f32]) {
         for Rows { range, width, primitives } in &self.rows {
             let (values, gradient) = (&mut values[range.clone()], &gradient[range.clone()]);
             exponentiated_gradient::step(values, gradient, *width, self.rate);
@@ -38,20 +39,27 @@ impl Rule for Exponentiated {
             }
         }
     }
+}
 
-    fn state(&self) -> Vec<f32> {
-        Vec::new()
+impl Rule for Exponentiated {
+    fn step(&mut self, parameters: &Var, gradient: &Tensor) -> Result<()> {
+        let mut values = parameters.to_vec1::<f32>()?;
+        self.apply(&mut values, &gradient.to_vec1::<f32>()?);
+        parameters.set(&Tensor::from_vec(values, parameters.shape(), parameters.device())?)
     }
 
-    fn restore(&mut self, state: &[f32], _steps: u64) -> bool {
-        state.is_empty()
+    fn memory(&self) -> &[f32] {
+        &[]
+    }
+
+    fn restore(&mut self, _steps: u64) -> &mut [f32] {
+        &mut []
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Exponentiated, FLOOR};
-    use crate::algorithms::bilevel::Rule;
     use crate::spaces::contract::relaxed::Rows;
 
     #[test]
@@ -59,8 +67,8 @@ mod tests {
         let rows =
             vec![Rows { range: 0..4, width: 2, primitives: true }, Rows { range: 4..7, width: 3, primitives: false }];
         let mut values = [0.5f32, 0.5, 0.5, 0.5, 0.2, 0.3, 0.5, 9.0];
-        let mut rule = Exponentiated { rate: 1.0, rows, floor: true };
-        rule.step(&mut values, &[40.0, 0.0, 0.0, 1.0, 50.0, 0.0, 0.0, 7.0]);
+        let rule = Exponentiated { rate: 1.0, rows, floor: true };
+        rule.apply(&mut values, &[40.0, 0.0, 0.0, 1.0, 50.0, 0.0, 0.0, 7.0]);
         assert!((values[0] - FLOOR).abs() < 1e-7 && (values[0] + values[1] - 1.0).abs() < 1e-6);
         assert!((values[2] - 1.0 / (1.0 + (-1f32).exp())).abs() < 1e-6);
         assert!(values[4] < 1e-20, "weights of edges have no floor");

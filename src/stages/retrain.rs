@@ -250,13 +250,7 @@ impl RetrainParams {
 
     /// Optimiser steps in all; at least one.
     fn steps(&self, order: &Order) -> u64 {
-        match self.accounting {
-            Accounting::Epochs => self.epochs.saturating_mul(order.batches()),
-            Accounting::Batches => {
-                let records = self.records_per_epoch.unwrap_or(order.samples as u64);
-                (self.epochs.saturating_mul(records) / order.batch as u64).max(1)
-            }
-        }
+        order.steps(self.epochs, self.accounting == Accounting::Epochs, self.records_per_epoch)
     }
 
     /// Drop-path whose rate rises over the training.

@@ -20,6 +20,15 @@ impl Order {
         (if self.drop_last { full } else { all }).max(1) as u64
     }
 
+    /// Steps of a training: whole passes of the loader, or floor(epochs · records / batch), at least one; `records` are the samples
+    /// where it is `None` (`DET:master/pkg/model/length.go`, methods spec §1.4).
+    pub fn steps(&self, epochs: u64, whole_epochs: bool, records: Option<u64>) -> u64 {
+        if whole_epochs {
+            return epochs.saturating_mul(self.batches());
+        }
+        (epochs.saturating_mul(records.unwrap_or(self.samples as u64)) / self.batch as u64).max(1)
+    }
+
     /// All sample numbers in the order of this epoch.
     pub fn epoch(&self, purpose: Purpose, epoch: u64) -> Vec<usize> {
         if self.shuffle { purpose.at(epoch).permutation(self.samples) } else { (0..self.samples).collect() }

@@ -4,6 +4,7 @@
 use crate::ops::batch_norm::cpu::{Slope, slopes};
 use crate::ops::batch_norm::moments::{Line, Planes};
 use crate::ops::conv::axes::{Axes, Axis, Block, Class, Offsets, blocks};
+use crate::ops::conv::correlation::Correlation;
 use crate::ops::conv::cpu::residual_gradient;
 use crate::ops::conv::depthwise;
 use crate::ops::conv::memory::{Aligned, Places, with_scratch};
@@ -95,7 +96,7 @@ struct Work<'a> {
     forward_taps: Vec<usize>,
     back_taps: Vec<Vec<usize>>,
     kernels: Option<Vec<f32>>,
-    mix: crate::ops::conv::correlation::Correlation<'a>,
+    mix: Correlation<'a>,
     mixing: Aligned,
     zeros: Vec<f32>,
     /// Gradients of weights are asked for.
