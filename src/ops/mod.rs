@@ -11,6 +11,7 @@ pub mod conv;
 pub mod dropout;
 pub mod embedding;
 pub mod global_pool;
+pub mod lanes;
 pub mod linear;
 pub mod loss;
 pub mod lstm_cell;

@@ -1,8 +1,13 @@
 //! Eight `f32` side by side, and the choice of instructions at run time. Knows no operator.
 //!
 //! A routine is written once over `Vector` and runs as AVX2+FMA where the CPU has it, else as plain Rust with fused
-//! multiply-add in software: slower by far, the same bits. Where AVX-512 is present the compiler gets its 32 registers; the
-//! width stays eight, so that sums keep their order and results their bits on every machine.
+//! multiply-add in software: slower by far, the same bits. Where AVX-512 is present the compiler gets its 32 registers, and two
+//! vectors that go the same way share one register (`lanes`). Every sum stays in the lane that it has in eight, so that it keeps
+//! its order and results keep their bits on every machine.
+
+#[cfg(target_arch = "x86_64")]
+use crate::ops::lanes::Sixteen;
+use crate::ops::lanes::{Halves, Lanes};
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
@@ -22,6 +27,11 @@ pub const LANES: usize = 8;
 /// for eight values; no alignment is needed.
 #[allow(clippy::missing_safety_doc)] // one section for all methods, above
 pub trait Vector: Copy {
+    /// Two of these side by side.
+    type Twin: Lanes;
+    /// A twin is one register, and there are 32: inner loops over twins pay.
+    const WIDE: bool;
+
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn splat(value: f32) -> Self;
@@ -48,94 +58,106 @@ pub trait Vector: Copy {
     unsafe fn sum(self) -> f32;
 }
 
+/// One kind of eight lanes in a register of 256 bits.
 #[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-pub struct Avx2(__m256);
+macro_rules! vector {
+    ($name:ident, $twin:ty, $wide:literal) => {
+        #[derive(Clone, Copy)]
+        pub struct $name(__m256);
 
-#[cfg(target_arch = "x86_64")]
-impl Vector for Avx2 {
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        unsafe { Avx2(_mm256_loadu_ps(from)) }
-    }
+        impl Vector for $name {
+            type Twin = $twin;
+            const WIDE: bool = $wide;
 
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm256_storeu_ps(to, self.0) }
-    }
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                unsafe { $name(_mm256_loadu_ps(from)) }
+            }
 
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        unsafe { Avx2(_mm256_set1_ps(value)) }
-    }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                unsafe { _mm256_storeu_ps(to, self.0) }
+            }
 
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_add_ps(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn splat(value: f32) -> Self {
+                unsafe { $name(_mm256_set1_ps(value)) }
+            }
 
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_sub_ps(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                unsafe { $name(_mm256_add_ps(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_mul_ps(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                unsafe { $name(_mm256_sub_ps(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_div_ps(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                unsafe { $name(_mm256_mul_ps(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn fma(self, b: Self, c: Self) -> Self {
-        unsafe { Avx2(_mm256_fmadd_ps(self.0, b.0, c.0)) }
-    }
+            #[inline(always)]
+            unsafe fn div(self, other: Self) -> Self {
+                unsafe { $name(_mm256_div_ps(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_max_ps(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn fma(self, b: Self, c: Self) -> Self {
+                unsafe { $name(_mm256_fmadd_ps(self.0, b.0, c.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn gt(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                unsafe { $name(_mm256_max_ps(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn eq(self, other: Self) -> Self {
-        unsafe { Avx2(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0)) }
-    }
+            #[inline(always)]
+            unsafe fn gt(self, other: Self) -> Self {
+                unsafe { $name(_mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn nan(self) -> Self {
-        unsafe { Avx2(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0)) }
-    }
+            #[inline(always)]
+            unsafe fn eq(self, other: Self) -> Self {
+                unsafe { $name(_mm256_cmp_ps::<_CMP_EQ_OQ>(self.0, other.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn and(self, mask: Self) -> Self {
-        unsafe { Avx2(_mm256_and_ps(self.0, mask.0)) }
-    }
+            #[inline(always)]
+            unsafe fn nan(self) -> Self {
+                unsafe { $name(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn and_not(self, mask: Self) -> Self {
-        unsafe { Avx2(_mm256_andnot_ps(mask.0, self.0)) }
-    }
+            #[inline(always)]
+            unsafe fn and(self, mask: Self) -> Self {
+                unsafe { $name(_mm256_and_ps(self.0, mask.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn select(self, other: Self, mask: Self) -> Self {
-        unsafe { Avx2(_mm256_blendv_ps(other.0, self.0, mask.0)) }
-    }
+            #[inline(always)]
+            unsafe fn and_not(self, mask: Self) -> Self {
+                unsafe { $name(_mm256_andnot_ps(mask.0, self.0)) }
+            }
 
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        let mut lanes = [0f32; LANES];
-        unsafe { self.store(lanes.as_mut_ptr()) };
-        fold(lanes)
-    }
+            #[inline(always)]
+            unsafe fn select(self, other: Self, mask: Self) -> Self {
+                unsafe { $name(_mm256_blendv_ps(other.0, self.0, mask.0)) }
+            }
+
+            #[inline(always)]
+            unsafe fn sum(self) -> f32 {
+                let mut lanes = [0f32; LANES];
+                unsafe { self.store(lanes.as_mut_ptr()) };
+                fold(lanes)
+            }
+        }
+    };
 }
+
+#[cfg(target_arch = "x86_64")]
+vector!(Avx2, Halves<Avx2>, false);
+#[cfg(target_arch = "x86_64")]
+vector!(Avx512, Sixteen, true);
 
 #[derive(Clone, Copy)]
 pub struct Plain([f32; LANES]);
@@ -155,6 +177,9 @@ fn mask(set: bool) -> f32 {
 }
 
 impl Vector for Plain {
+    type Twin = Halves<Plain>;
+    const WIDE: bool = false;
+
     unsafe fn load(from: *const f32) -> Self {
         Plain(std::array::from_fn(|i| unsafe { from.add(i).read_unaligned() }))
     }
@@ -238,16 +263,15 @@ pub fn dispatch<R: Routine>(routine: R) -> R::Output {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the features were just found.
-        return unsafe {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
-                run_avx512(routine)
-            } else {
-                run_avx2(routine)
-            }
-        };
+        return unsafe { if wide() { run_avx512(routine) } else { run_avx2(routine) } };
     }
     // SAFETY: plain Rust needs nothing.
     unsafe { routine.run::<Plain>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn wide() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -257,9 +281,9 @@ unsafe fn run_avx2<R: Routine>(routine: R) -> R::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512vl")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512dq")]
 unsafe fn run_avx512<R: Routine>(routine: R) -> R::Output {
-    unsafe { routine.run::<Avx2>() }
+    unsafe { routine.run::<Avx512>() }
 }
 
 #[cfg(test)]

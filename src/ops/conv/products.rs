@@ -3,13 +3,16 @@
 //! nor planes: where to read is given by lists of offsets.
 //!
 //! Twelve accumulators of eight lanes stay in registers, as many as hide the latency of two fused multiply-adds a cycle and
-//! fit into sixteen registers.
+//! fit into sixteen registers; where there are 32 of sixteen lanes, up to sixteen.
 
+use crate::ops::lanes::{Lanes, One};
 use crate::ops::simd::{LANES, Routine, Vector};
 use std::ops::Range;
 
 /// Values of a block of weights: eight sources × eight targets.
 pub const BLOCK: usize = LANES * LANES;
+/// Panels of targets that `Pairs` takes at most.
+pub const GROUP: usize = 4;
 
 /// Groups of at most `most` and of nearly equal size: of 7 by sixes 4 + 3, since few accumulators do not hide the latency.
 #[inline(always)]
@@ -52,70 +55,79 @@ impl Sums<'_> {
         }
     }
 
+    /// R positions of P lanes, which begin at this panel.
     #[inline(always)]
-    unsafe fn tile<V: Vector, const R: usize, const P: usize>(&mut self, first: usize, panel: usize) {
+    unsafe fn tile<L: Lanes, const R: usize, const P: usize>(&mut self, first: usize, panel: usize) {
         // SAFETY: `check` compared every place with the lengths; the caller gives positions and panels that exist.
         unsafe {
             let x: [*const f32; R] = std::array::from_fn(|r| self.x.as_ptr().add(self.x_at[first + r]));
             let y: [*mut f32; R] =
                 std::array::from_fn(|r| self.y.as_mut_ptr().add(panel * self.y_panel + self.y_at[first + r]));
-            let mut sums: [[V; P]; R] = match self.start {
-                Some(start) => [std::array::from_fn(|p| V::load(start.as_ptr().add((panel + p) * LANES))); R],
-                None => std::array::from_fn(|r| std::array::from_fn(|p| V::load(y[r].add(p * self.y_panel)))),
+            let step = L::VECTORS * self.y_panel;
+            let mut sums: [[L; P]; R] = match self.start {
+                Some(start) => {
+                    let start = start.as_ptr().add(panel * LANES);
+                    [std::array::from_fn(|p| L::load(start.add(p * L::VECTORS * LANES), LANES)); R]
+                }
+                None => std::array::from_fn(|r| std::array::from_fn(|p| L::load(y[r].add(p * step), self.y_panel))),
             };
             let mut weights = self.weights.as_ptr().add(panel * self.weights_panel);
             for read in self.reads {
                 let x: [*const f32; R] = std::array::from_fn(|r| x[r].add(*read));
                 if self.sources == LANES {
                     for c in 0..LANES {
-                        step(&mut sums, &x, c, weights.add(c * LANES), self.weights_panel);
+                        products(&mut sums, &x, c, weights.add(c * LANES), self.weights_panel);
                     }
                 } else {
                     for c in 0..self.sources {
-                        step(&mut sums, &x, c, weights.add(c * LANES), self.weights_panel);
+                        products(&mut sums, &x, c, weights.add(c * LANES), self.weights_panel);
                     }
                 }
                 weights = weights.add(BLOCK);
             }
             for r in 0..R {
                 for p in 0..P {
-                    sums[r][p].store(y[r].add(p * self.y_panel));
+                    sums[r][p].store(y[r].add(p * step), self.y_panel);
                 }
             }
         }
     }
 
+    /// All positions, of P lanes.
     #[inline(always)]
-    unsafe fn panels<V: Vector, const P: usize>(&mut self, panel: usize) {
-        for Range { start, end } in groups(self.x_at.len(), 6) {
+    unsafe fn lanes<L: Lanes, const P: usize>(&mut self, most: usize, panel: usize) {
+        for Range { start, end } in groups(self.x_at.len(), most) {
             // SAFETY: the positions exist.
             unsafe {
                 match end - start {
-                    6 => self.tile::<V, 6, P>(start, panel),
-                    5 => self.tile::<V, 5, P>(start, panel),
-                    4 => self.tile::<V, 4, P>(start, panel),
-                    3 => self.tile::<V, 3, P>(start, panel),
-                    2 => self.tile::<V, 2, P>(start, panel),
-                    _ => self.tile::<V, 1, P>(start, panel),
+                    8 => self.tile::<L, 8, P>(start, panel),
+                    7 => self.tile::<L, 7, P>(start, panel),
+                    6 => self.tile::<L, 6, P>(start, panel),
+                    5 => self.tile::<L, 5, P>(start, panel),
+                    4 => self.tile::<L, 4, P>(start, panel),
+                    3 => self.tile::<L, 3, P>(start, panel),
+                    2 => self.tile::<L, 2, P>(start, panel),
+                    _ => self.tile::<L, 1, P>(start, panel),
                 }
             }
         }
     }
 }
 
+/// Of R values x, `pitch` apart those of the panels of weights.
 #[inline(always)]
-unsafe fn step<V: Vector, const R: usize, const P: usize>(
-    sums: &mut [[V; P]; R],
+unsafe fn products<L: Lanes, const R: usize, const P: usize>(
+    sums: &mut [[L; P]; R],
     x: &[*const f32; R],
-    c: usize,
+    at: usize,
     weights: *const f32,
-    panel: usize,
+    pitch: usize,
 ) {
-    // SAFETY: as in `tile`, which alone calls this.
+    // SAFETY: as in the tiles, which alone call this.
     unsafe {
-        let weights: [V; P] = std::array::from_fn(|p| V::load(weights.add(p * panel)));
+        let weights: [L; P] = std::array::from_fn(|p| L::load(weights.add(p * L::VECTORS * pitch), pitch));
         for r in 0..R {
-            let x = V::splat(*x[r].add(c));
+            let x = L::splat(*x[r].add(at));
             for p in 0..P {
                 sums[r][p] = x.fma(weights[p], sums[r][p]);
             }
@@ -129,14 +141,22 @@ impl Routine for Sums<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(mut self) {
         self.check();
-        let even = self.panels / 2 * 2;
+        let mut panel = 0;
         // SAFETY: the panels exist.
         unsafe {
-            for panel in (0..even).step_by(2) {
-                self.panels::<V, 2>(panel);
+            if V::WIDE {
+                while panel + 4 <= self.panels {
+                    self.lanes::<V::Twin, 2>(8, panel);
+                    panel += 4;
+                }
             }
-            if even < self.panels {
-                self.panels::<V, 1>(even);
+            let most = if V::WIDE { 8 } else { 6 };
+            while panel + 2 <= self.panels {
+                self.lanes::<V::Twin, 1>(most, panel);
+                panel += 2;
+            }
+            if panel < self.panels {
+                self.lanes::<One<V>, 1>(most, panel);
             }
         }
     }
@@ -156,7 +176,7 @@ pub struct Pairs<'a> {
     pub g: &'a [f32],
     pub g_line: usize,
     pub g_panel: usize,
-    /// 1, 2 or 3.
+    /// 1 to `GROUP`.
     pub panels: usize,
     pub sums: &'a mut [f32],
     pub add: bool,
@@ -171,54 +191,53 @@ impl Pairs<'_> {
         assert!(self.panels * self.rows.len() * LANES <= self.sums.len());
     }
 
+    /// R rows of P lanes, which begin at this panel.
     #[inline(always)]
-    unsafe fn tile<V: Vector, const R: usize, const P: usize>(&mut self, first: usize) {
-        // SAFETY: `check` compared every place with the lengths; the caller gives rows that exist.
+    unsafe fn tile<L: Lanes, const R: usize, const P: usize>(&mut self, first: usize, panel: usize) {
+        // SAFETY: `check` compared every place with the lengths; the caller gives rows and panels that exist.
         unsafe {
-            let to = self.sums.as_mut_ptr().add(first * P * LANES);
-            let mut sums = [[V::splat(0.0); P]; R];
+            let to = self.sums.as_mut_ptr().add((first * self.panels + panel) * LANES);
+            let at = |r: usize, p: usize| (r * self.panels + p * L::VECTORS) * LANES;
+            let mut sums = [[L::splat(0.0); P]; R];
             if self.add {
                 for r in 0..R {
                     for p in 0..P {
-                        sums[r][p] = V::load(to.add((r * P + p) * LANES));
+                        sums[r][p] = L::load(to.add(at(r, p)), LANES);
                     }
                 }
             }
             for line in 0..self.lines {
-                let mut g = self.g.as_ptr().add(line * self.g_line);
+                let mut g = self.g.as_ptr().add(panel * self.g_panel + line * self.g_line);
                 let x: [*const f32; R] =
                     std::array::from_fn(|r| self.x.as_ptr().add(self.rows[first + r] + line * self.x_line));
                 for column in 0..self.columns {
-                    let values: [V; P] = std::array::from_fn(|p| V::load(g.add(p * self.g_panel)));
-                    for r in 0..R {
-                        let x = V::splat(*x[r].add(column * self.x_step));
-                        for p in 0..P {
-                            sums[r][p] = x.fma(values[p], sums[r][p]);
-                        }
-                    }
+                    products(&mut sums, &x, column * self.x_step, g, self.g_panel);
                     g = g.wrapping_add(LANES);
                 }
             }
             for r in 0..R {
                 for p in 0..P {
-                    sums[r][p].store(to.add((r * P + p) * LANES));
+                    sums[r][p].store(to.add(at(r, p)), LANES);
                 }
             }
         }
     }
 
+    /// All rows, of P lanes.
     #[inline(always)]
-    unsafe fn all<V: Vector, const P: usize>(&mut self) {
-        for Range { start, end } in groups(self.rows.len(), if P == 3 { 4 } else { 6 }) {
+    unsafe fn lanes<L: Lanes, const P: usize>(&mut self, most: usize, panel: usize) {
+        for Range { start, end } in groups(self.rows.len(), most) {
             // SAFETY: these exist.
             unsafe {
                 match end - start {
-                    6 => self.tile::<V, 6, P>(start),
-                    5 => self.tile::<V, 5, P>(start),
-                    4 => self.tile::<V, 4, P>(start),
-                    3 => self.tile::<V, 3, P>(start),
-                    2 => self.tile::<V, 2, P>(start),
-                    _ => self.tile::<V, 1, P>(start),
+                    8 => self.tile::<L, 8, P>(start, panel),
+                    7 => self.tile::<L, 7, P>(start, panel),
+                    6 => self.tile::<L, 6, P>(start, panel),
+                    5 => self.tile::<L, 5, P>(start, panel),
+                    4 => self.tile::<L, 4, P>(start, panel),
+                    3 => self.tile::<L, 3, P>(start, panel),
+                    2 => self.tile::<L, 2, P>(start, panel),
+                    _ => self.tile::<L, 1, P>(start, panel),
                 }
             }
         }
@@ -236,12 +255,106 @@ impl Routine for Pairs<'_> {
         self.check();
         // SAFETY: checked.
         unsafe {
-            match self.panels {
-                1 => self.all::<V, 1>(),
-                2 => self.all::<V, 2>(),
-                3 => self.all::<V, 3>(),
-                n => panic!("{n} panels instead of one to three"),
+            match (self.panels, V::WIDE) {
+                (1, wide) => self.lanes::<One<V>, 1>(if wide { 8 } else { 6 }, 0),
+                (2, wide) => self.lanes::<V::Twin, 1>(if wide { 8 } else { 6 }, 0),
+                (3, true) => {
+                    self.lanes::<V::Twin, 1>(8, 0);
+                    self.lanes::<One<V>, 1>(8, 2);
+                }
+                (3, false) => self.lanes::<One<V>, 3>(4, 0),
+                (4, true) => self.lanes::<V::Twin, 2>(8, 0),
+                (4, false) => {
+                    self.lanes::<V::Twin, 1>(6, 0);
+                    self.lanes::<V::Twin, 1>(6, 2);
+                }
+                (n, _) => panic!("{n} panels instead of one to four"),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, GROUP, Pairs, Sums};
+    use crate::ops::simd::{LANES, Plain, Routine, dispatch};
+
+    fn values(count: usize, seed: u32) -> Vec<f32> {
+        (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) as f32 / 8e6 - 1.0).collect()
+    }
+
+    fn run(work: impl Routine<Output = ()>, plain: bool) {
+        if plain {
+            // SAFETY: plain Rust needs no instructions.
+            unsafe { work.run::<Plain>() }
+        } else {
+            dispatch(work)
+        }
+    }
+
+    /// What plain Rust writes, and what the best instructions of this CPU write, over the same values.
+    fn both(size: usize, work: impl Fn(&mut [f32], bool)) -> [Vec<u32>; 2] {
+        [true, false].map(|plain| {
+            let mut out = values(size, 9);
+            work(&mut out, plain);
+            out.into_iter().map(f32::to_bits).collect()
+        })
+    }
+
+    #[test]
+    fn sums_have_the_same_bits_in_every_width() {
+        let (positions, most) = (19, 9);
+        let x = values(2 * positions * LANES, 1);
+        let (weights, start) = (values(most * 2 * BLOCK, 2), values(most * LANES, 3));
+        let at: Vec<usize> = (0..positions).map(|p| p * LANES).collect();
+        let reads = [0, positions * LANES];
+        for (panels, sources) in (1..=most).flat_map(|panels| [(panels, LANES), (panels, 3)]) {
+            for start in [None, Some(start.as_slice())] {
+                let [plain, best] = both(most * positions * LANES, |y, plain| {
+                    let work = Sums {
+                        x: &x,
+                        x_at: &at,
+                        reads: &reads,
+                        sources,
+                        weights: &weights,
+                        weights_panel: 2 * BLOCK,
+                        panels,
+                        y,
+                        y_at: &at,
+                        y_panel: positions * LANES,
+                        start,
+                    };
+                    run(work, plain);
+                });
+                assert_eq!(plain, best, "{panels} panels of {sources} sources");
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_have_the_same_bits_in_every_width() {
+        let (lines, columns) = (3, 5);
+        let (x, g) = (values(lines * columns * 4 * LANES, 4), values(GROUP * lines * columns * LANES, 5));
+        let rows: Vec<usize> = (0..13).collect();
+        for (panels, add) in (1..=GROUP).flat_map(|panels| [(panels, false), (panels, true)]) {
+            let [plain, best] = both(GROUP * rows.len() * LANES, |sums, plain| {
+                let work = Pairs {
+                    x: &x,
+                    rows: &rows,
+                    x_line: columns * 2 * LANES,
+                    x_step: LANES,
+                    lines,
+                    columns,
+                    g: &g,
+                    g_line: columns * LANES,
+                    g_panel: lines * columns * LANES,
+                    panels,
+                    sums,
+                    add,
+                };
+                run(work, plain);
+            });
+            assert_eq!(plain, best, "{panels} panels");
         }
     }
 }

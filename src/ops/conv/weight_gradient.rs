@@ -7,16 +7,16 @@
 use crate::ops::conv::axes::{Axes, Channels, Order, Piece, blocks};
 use crate::ops::conv::memory::{Aligned, Places};
 use crate::ops::conv::panels::gather;
-use crate::ops::conv::products::Pairs;
+use crate::ops::conv::products::{GROUP, Pairs};
 use crate::ops::operator::Sink;
 use crate::ops::simd::{LANES, dispatch};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
-/// Positions of a block: the gradients of two panels (12 KiB) stay in the first-level cache.
+/// Positions of a block: the gradients of a group of panels (24 KiB) stay in the first-level cache.
 const POSITIONS: usize = 192;
 /// Values of one round (4 MiB).
 const ROUND: usize = 1 << 20;
-/// Rows (pairs of source and kernel position) of one task: 12 times as many as the inner loop takes at once.
+/// Rows (pairs of source and kernel position) of one task: some times as many as the inner loop takes at once.
 const ROWS: usize = 72;
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl WeightGradient {
         let class = self.axes.classes().remove(0); // without a period there is one
         let (sources, targets) = (self.source.panels(), self.target.panels());
         let count = self.source.count * class.taps.len();
-        // [pair of panels of targets][panel of sources, tap, source: a row][panel of the pair][target]
+        // [group of panels of targets][panel of sources, tap, source: a row][panel of the group][target]
         let mut sums = Aligned::new(targets * count * LANES);
         let pieces = self.axes.pieces(std::slice::from_ref(&class), &blocks(self.target.plane, POSITIONS));
         let x_panel = pieces.iter().map(|p| p.window.rows * p.window.columns * LANES).max().unwrap_or(0);
@@ -60,9 +60,9 @@ impl WeightGradient {
             });
             let (memory, all) = (memory.get(), Places::new(sums.get_mut()));
             let shares = count.div_ceil(ROWS);
-            (0..targets.div_ceil(2) * shares).into_par_iter().for_each(|task| {
-                let (q, share) = (task / shares * 2, task % shares);
-                let (panels, share) = ((targets - q).min(2), share * ROWS..count.min((share + 1) * ROWS));
+            (0..targets.div_ceil(GROUP) * shares).into_par_iter().for_each(|task| {
+                let (q, share) = (task / shares * GROUP, task % shares);
+                let (panels, share) = ((targets - q).min(GROUP), share * ROWS..count.min((share + 1) * ROWS));
                 let at = (q * count + share.start * panels) * LANES;
                 // SAFETY: no other task has these targets and these rows.
                 let sums = unsafe { all.slice(at..at + share.len() * panels * LANES) };
@@ -103,9 +103,9 @@ impl WeightGradient {
     fn put(&self, taps: &[usize], sums: &[f32], sink: &mut Sink<'_, f32>) {
         let count = self.source.count * taps.len();
         for o in 0..self.target.count {
-            let q = o / LANES;
-            let panels = (self.target.panels() - q / 2 * 2).min(2);
-            let from = &sums[q / 2 * 2 * count * LANES + q % 2 * LANES + o % LANES..];
+            let first = o / LANES / GROUP * GROUP;
+            let panels = (self.target.panels() - first).min(GROUP);
+            let from = &sums[first * count * LANES + o - first * LANES..];
             for p in 0..self.source.panels() {
                 let many = self.source.of_panel(p);
                 for (t, tap) in taps.iter().enumerate() {

@@ -10,6 +10,7 @@ use crate::ops::conv::depthwise;
 use crate::ops::conv::memory::{Aligned, Places, with_scratch};
 use crate::ops::conv::panels::{Onto, Window, gather};
 use crate::ops::conv::products;
+use crate::ops::conv::products::GROUP;
 use crate::ops::operator::{Saved, Sink};
 use crate::ops::separable::plan::{Plan, put, rectified};
 use crate::ops::separable::{Parts, Separable, of_norm};
@@ -20,8 +21,6 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut
 const VALUES: usize = 96 << 10;
 /// Partial sums of the gradients of the weights.
 const PARTS: usize = 16;
-/// Panels of outputs that meet a panel of depthwise results at once.
-const GROUP: usize = 3;
 
 /// What is the same for one block of every image.
 struct Piece {

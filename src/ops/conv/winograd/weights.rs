@@ -6,7 +6,7 @@
 use crate::ops::conv::axes::{Channels, Order};
 use crate::ops::conv::memory::{Aligned, Places, with_scratch};
 use crate::ops::conv::panels::gather;
-use crate::ops::conv::products::Pairs;
+use crate::ops::conv::products::{GROUP, Pairs};
 use crate::ops::conv::winograd::planes::{Strip, strips};
 use crate::ops::conv::winograd::transform::{Gradient, IN, Input, KernelGradient, OUT, PARTS, Parts, distance};
 use crate::ops::operator::Sink;
@@ -38,7 +38,7 @@ impl WeightGradient {
         let many = (most / longest).max(1);
         let (x_part, g_part) = (distance(sources * many * longest * LANES), distance(targets * many * longest * LANES));
         let mut memory = Aligned::new(PARTS * (x_part + g_part));
-        // [part][pair of panels of targets][source][panel of the pair][target]
+        // [part][group of panels of targets][source][panel of the group][target]
         let slab = targets * sources * LANES * LANES;
         let mut sums = Aligned::new(PARTS * slab);
         for (round, strips) in strips.chunks(many).enumerate() {
@@ -60,12 +60,12 @@ impl WeightGradient {
                 }
             });
             let rows: Vec<usize> = (0..sources * LANES).map(|c| c / LANES * panel + c % LANES).collect();
-            let pairs = targets.div_ceil(2);
+            let groups = targets.div_ceil(GROUP);
             let (x_memory, g_memory) = memory.get().split_at(PARTS * x_part);
             let all = Places::new(sums.get_mut());
-            (0..PARTS * pairs).into_par_iter().for_each(|task| {
-                let (part, q) = (task / pairs, task % pairs * 2);
-                let panels = (targets - q).min(2);
+            (0..PARTS * groups).into_par_iter().for_each(|task| {
+                let (part, q) = (task / groups, task % groups * GROUP);
+                let panels = (targets - q).min(GROUP);
                 let at = part * slab + q * sources * LANES * LANES;
                 dispatch(Pairs {
                     x: &x_memory[part * x_part..],
@@ -107,10 +107,11 @@ impl WeightGradient {
         let (sources, targets, add) = (self.source.panels() * LANES, self.target.panels(), sink.add);
         let to = Places::new(sink.values);
         (0..targets).into_par_iter().for_each(|q| {
-            let panels = (targets - q / 2 * 2).min(2);
+            let first = q / GROUP * GROUP;
+            let panels = (targets - first).min(GROUP);
             for c in 0..self.source.count {
                 let mut taps = [0.0; 9 * LANES];
-                let parts = &sums[((q / 2 * 2) * sources + c * panels + q % 2) * LANES..];
+                let parts = &sums[(first * sources + c * panels + q - first) * LANES..];
                 dispatch(KernelGradient { parts, part: slab, taps: &mut taps });
                 for o in 0..self.target.of_panel(q) {
                     let at = self.order.at(q * LANES + o, c);
