@@ -148,6 +148,14 @@ impl Definition for Program {
         self.steps.iter().map(of).sum()
     }
 
+    fn trains(&self, inputs: &[&[usize]]) -> Result<(), String> {
+        let dims = self.dims(inputs)?;
+        for step in &self.steps {
+            step.op.trains(&step.inputs.iter().map(|s| s.dims(&dims)).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
     fn reads(&self) -> Reads {
         const ALL: [bool; 3] = [true; 3];
         let output = self.steps.last().is_some_and(|step| step.op.reads().output);

@@ -38,7 +38,7 @@ struct Node {
 
 /// `op` of the inputs, and its batch statistics (none while evaluating).
 ///
-/// Errors: more than three inputs, dimensions that do not fit, a type other than `f32` and `f64`, a device other than the CPU.
+/// Errors: more than three inputs, dimensions that do not fit or cannot be trained on, a type other than `f32` and `f64`, a device other than the CPU.
 pub fn apply(op: &Arc<dyn Operator>, inputs: &[&Tensor], pass: Pass) -> Result<(Tensor, Vec<f64>)> {
     let node = Node { op: op.clone(), pass, kept: Arc::new(Mutex::new(None)) };
     let kept = node.kept.clone();
@@ -61,6 +61,9 @@ impl Node {
     fn forward(&self, inputs: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
         let dims: Vec<&[usize]> = inputs.iter().map(|(_, l)| l.dims()).collect();
         let out = self.op.output(&dims).map_err(candle_core::Error::msg)?;
+        if let Pass::Train { .. } = self.pass {
+            self.op.trains(&dims).map_err(candle_core::Error::msg)?;
+        }
         let size = out.iter().product();
         let storage = match inputs[0].0 {
             CpuStorage::F32(_) => {

@@ -125,6 +125,11 @@ pub trait Definition: Debug + Send + Sync {
     }
 
     fn reads(&self) -> Reads;
+
+    /// An error where dimensions that `output` takes cannot be trained on, such as one value for the statistics of a norm.
+    fn trains(&self, _inputs: &[&[usize]]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The arithmetic in one kind of number. Callers have checked the dimensions by `Definition::output`; a wrong length is a

@@ -5,10 +5,7 @@ pub(super) mod cpu;
 pub(super) mod moments;
 pub(super) mod reference;
 
-use crate::ops::apply::{Pass, apply};
-use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Saved, Sink, View};
-use candle_core::{Result, Tensor, bail};
-use std::sync::Arc;
+use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};
 
 /// Inputs in this order: x (N,C,…); scale and shift (C) each, if `affine`; a residual of x's dimensions, if `residual`.
 /// Output: (x − mean)/√(variance + eps)·scale + shift + residual, below 0 set to 0 if `relu`, in x's dimensions.
@@ -31,7 +28,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(dims: &[usize]) -> std::result::Result<Sizes, String> {
+    fn of(dims: &[usize]) -> Result<Sizes, String> {
         match dims {
             [n, c, rest @ ..] if dims.iter().all(|d| *d > 0) => {
                 Ok(Sizes { images: *n, channels: *c, plane: rest.iter().product() })
@@ -57,17 +54,6 @@ enum Mask {
 }
 
 impl BatchNorm {
-    /// An error where a channel has a single value: its statistics say nothing, and PyTorch refuses them in training.
-    /// `output` cannot tell as evaluation may well be of one value.
-    pub fn trains(&self, x: &[usize]) -> std::result::Result<(), String> {
-        match Sizes::of(x)? {
-            Sizes { images: 1, plane: 1, .. } => {
-                Err(format!("batch_norm: more than one value per channel was expected in training, found {x:?}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn mask(&self) -> Mask {
         match (self.relu, self.residual) {
             (false, _) => Mask::None,
@@ -92,7 +78,7 @@ impl Definition for BatchNorm {
         "batch_norm"
     }
 
-    fn output(&self, inputs: &[&[usize]]) -> std::result::Result<Vec<usize>, String> {
+    fn output(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let expected = 1 + 2 * usize::from(self.affine) + usize::from(self.residual);
         if inputs.len() != expected {
             return Err(format!("batch_norm: {expected} inputs were expected, found {}", inputs.len()));
@@ -115,6 +101,17 @@ impl Definition for BatchNorm {
 
     fn statistics(&self, inputs: &[&[usize]]) -> usize {
         2 * inputs[0][1]
+    }
+
+    /// PyTorch refuses a channel of a single value too: its statistics say nothing.
+    fn trains(&self, inputs: &[&[usize]]) -> Result<(), String> {
+        match Sizes::of(inputs[0])? {
+            Sizes { images: 1, plane: 1, .. } => {
+                let found = inputs[0];
+                Err(format!("batch_norm: more than one value per channel was expected in training, found {found:?}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn reads(&self) -> Reads {
@@ -162,42 +159,4 @@ impl Kernel<f64> for BatchNorm {
     ) {
         reference::backward(self, inputs, output, saved, gradient, sinks);
     }
-}
-
-/// Statistics of one batch, per channel.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BatchStatistics {
-    pub mean: Vec<f32>,
-    /// With divisor n − 1, as PyTorch feeds the running average.
-    pub variance: Vec<f32>,
-}
-
-/// Normalises `x` (N,C,…) by its own statistics, then scales by `gamma` (C) and shifts by `beta` (C).
-pub fn train(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<(Tensor, BatchStatistics)> {
-    let norm = BatchNorm { affine: true, relu: false, residual: false, eps: epsilon };
-    norm.trains(x.dims()).map_err(candle_core::Error::msg)?;
-    let op: Arc<dyn Operator> = Arc::new(norm);
-    let (y, statistics) = apply(&op, &[x, gamma, beta], Pass::Train { step: 0 })?;
-    let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
-    let (mean, variance) = statistics.split_at(statistics.len() / 2);
-    Ok((y, BatchStatistics { mean: single(mean), variance: single(variance) }))
-}
-
-/// Normalises `x` (N,C,…) by given statistics. No gradient is defined for the statistics.
-pub fn evaluate(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    statistics: &BatchStatistics,
-    epsilon: f64,
-) -> Result<Tensor> {
-    let BatchStatistics { mean, variance } = statistics;
-    let channels = x.dim(1)?;
-    if mean.len() != channels || variance.len() != channels {
-        let found = (mean.len(), variance.len());
-        bail!("batch_norm: running statistics of {channels} channels were expected, found {found:?}");
-    }
-    let op: Arc<dyn Operator> = Arc::new(BatchNorm { affine: true, relu: false, residual: false, eps: epsilon });
-    let running = mean.iter().chain(variance).map(|v| f64::from(*v)).collect();
-    Ok(apply(&op, &[x, gamma, beta], Pass::Evaluate { running })?.0)
 }

@@ -166,6 +166,17 @@ impl Definition for MixedCell {
         self.shape(inputs).map_or(0, |s| wiring::normed(self) * 2 * s.part)
     }
 
+    /// The smallest planes are those of the output.
+    fn trains(&self, inputs: &[&[usize]]) -> Result<(), String> {
+        match self.shape(inputs)? {
+            Shape { images: 1, out_height: 1, out_width: 1, .. } => {
+                let found = inputs[0];
+                Err(format!("mixed_cell: more than one value per channel was expected in training, found {found:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn reads(&self) -> Reads {
         Reads { inputs: &READS[..=self.inputs], output: true }
     }

@@ -107,6 +107,10 @@ impl Definition for Separable {
         2 * inputs[self.pointwise_at()][0]
     }
 
+    fn trains(&self, inputs: &[&[usize]]) -> Result<(), String> {
+        self.norm().trains(&[&self.output(inputs)?])
+    }
+
     fn reads(&self) -> Reads {
         const WITH: &[bool] = &[true, true, true, true, false, false];
         const WITHOUT: &[bool] = &[true, true, true, false, false];

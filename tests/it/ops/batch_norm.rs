@@ -4,7 +4,7 @@ use crate::support::formula::draw;
 use crate::support::operator_check::{Case, check};
 use candle_core::{DType, Device, Tensor, Var};
 use nasperf_pipe::ops::apply::{Pass, apply};
-use nasperf_pipe::ops::batch_norm::{BatchNorm, BatchStatistics, evaluate, train};
+use nasperf_pipe::ops::batch_norm::BatchNorm;
 use nasperf_pipe::ops::operator::{Definition, Kernel, Mode, Operator, Real, Saved, Sink, View};
 use std::sync::Arc;
 
@@ -96,22 +96,24 @@ fn evaluation_agrees_with_its_reference() {
 #[test]
 fn evaluation_uses_the_given_statistics() {
     let x = Tensor::new(&[[1f32, 10.0], [3.0, 20.0]], &Device::Cpu).unwrap();
-    let statistics = BatchStatistics { mean: vec![1.0, 10.0], variance: vec![4.0, 100.0] };
     let gamma = Tensor::new(&[2f32, 1.0], &Device::Cpu).unwrap();
     let beta = Tensor::new(&[0.5f32, 0.0], &Device::Cpu).unwrap();
-    let y = evaluate(&x, &gamma, &beta, &statistics, 0.0).unwrap();
-    assert_eq!(y.to_vec2::<f32>().unwrap(), [[0.5, 0.0], [2.5, 1.0]]);
-    let one = evaluate(&x.narrow(0, 1, 1).unwrap(), &gamma, &beta, &statistics, 0.0).unwrap();
-    assert_eq!(one.to_vec2::<f32>().unwrap(), [[2.5, 1.0]]);
+    let op: Arc<dyn Operator> = Arc::new(BatchNorm { affine: true, eps: 0.0, ..PLAIN });
+    let evaluate = |x: &Tensor| {
+        let pass = Pass::Evaluate { running: vec![1.0, 10.0, 4.0, 100.0] };
+        apply(&op, &[x, &gamma, &beta], pass).unwrap().0.to_vec2::<f32>().unwrap()
+    };
+    assert_eq!(evaluate(&x), [[0.5, 0.0], [2.5, 1.0]]);
+    assert_eq!(evaluate(&x.narrow(0, 1, 1).unwrap()), [[2.5, 1.0]]);
 }
 
 #[test]
 fn a_large_mean_does_not_swallow_the_variance() {
     let x: Vec<f32> = (0..64).map(|i| 1e4 + (i % 2) as f32).collect();
     let x = Tensor::from_vec(x, (8, 1, 8), &Device::Cpu).unwrap();
-    let (one, zero) = (Tensor::new(&[1f32], &Device::Cpu).unwrap(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
-    let (y, statistics) = train(&x, &one, &zero, 0.0).unwrap();
-    assert_eq!(statistics.mean, [10000.5]);
+    let op: Arc<dyn Operator> = Arc::new(BatchNorm { eps: 0.0, ..PLAIN });
+    let (y, statistics) = apply(&op, &[&x], Pass::Train { step: 0 }).unwrap();
+    assert_eq!(statistics[0], 10000.5);
     assert!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().all(|v| (v.abs() - 1.0).abs() < 1e-6));
 }
 
@@ -177,7 +179,7 @@ fn wrong_dimensions_are_named() {
     assert!(error(&[&[2, 3], &[3], &[4], &[2, 3]]).contains("3 values were expected, found [3] and [4]"));
     assert!(error(&[&[2, 3], &[3], &[3], &[2, 4]]).contains("[2, 3] was expected, found [2, 4]"));
     assert!(error(&[&[2], &[3], &[3], &[2]]).contains("(N,C,…)"));
-    let one = PLAIN.trains(&[1, 3, 1, 1]).unwrap_err();
+    let one = PLAIN.trains(&[&[1, 3, 1, 1]]).unwrap_err();
     assert!(one.contains("more than one value per channel"), "PyTorch refuses it too: {one}");
-    assert!(PLAIN.trains(&[1, 3, 1, 2]).is_ok());
+    assert!(PLAIN.trains(&[&[1, 3, 1, 2]]).is_ok());
 }
