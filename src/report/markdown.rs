@@ -125,9 +125,9 @@ fn coverage(summary: &Summary) -> String {
     table(&header(&["task"], &summary.methods), 1, rows)
 }
 
-fn claims(rows: Vec<Vec<String>>, header_names: &[&str]) -> String {
+fn claims(rows: Vec<[String; 7]>, names: &[&str; 7]) -> String {
     let rows = rows.into_iter().map(|row| row.iter().map(|text| escape(text)).collect());
-    table(&header(header_names, &[]), 3, rows)
+    table(&header(names, &[]), 3, rows)
 }
 
 fn gates(summary: &Summary) -> String {

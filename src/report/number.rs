@@ -137,12 +137,12 @@ pub fn gate(gate: &GateResult) -> [String; 8] {
 pub const PICKS: [&str; 7] = ["task", "method", "primitive", "picks by seed", "counts from", "seeds", "verdict"];
 pub const PICKS_MEAN: &str = "Picks of the primitive in the cell by ascending seed; a search counts from the stated number on. Controls search on permuted labels and pass where few of them count.";
 
-pub fn pick(verdict: &PickVerdict) -> Vec<String> {
+pub fn pick(verdict: &PickVerdict) -> [String; 7] {
     let count = |picks: Option<u64>| picks.map_or(DASH.to_string(), |picks| picks.to_string());
     let searches: Vec<String> = verdict.searches.iter().map(|s| count(s.picks)).collect();
     let of = verdict.searches.iter().map(|s| s.of).max().unwrap_or(0);
     let (control, side) = if verdict.control { (" control", "at most") } else { ("", "at least") };
-    vec![
+    [
         verdict.task.clone(),
         format!("{}{control}", verdict.method),
         format!("{} ({})", verdict.primitive, verdict.cell),
@@ -157,9 +157,9 @@ pub fn pick(verdict: &PickVerdict) -> Vec<String> {
 pub const PAIRS: [&str; 7] = ["task", "method", "than", "pairs", "difference", "95 % interval", "verdict"];
 pub const PAIRS_MEAN: &str = "Difference: error of the second method minus error of the first, mean over seeds that both have; its interval by Student's t must lie above 0.";
 
-pub fn pair(verdict: &PairVerdict) -> Vec<String> {
+pub fn pair(verdict: &PairVerdict) -> [String; 7] {
     let value = |value: f64| format!("{value:.4}");
-    vec![
+    [
         verdict.task.clone(),
         verdict.method.clone(),
         verdict.than.clone(),

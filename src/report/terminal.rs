@@ -147,8 +147,8 @@ fn deviations(summary: &Summary) -> TextTable {
     TextTable { header, rows, fixed: 2 }
 }
 
-fn claims(rows: Vec<Vec<String>>, header: &[&str]) -> TextTable {
-    let row = |texts: Vec<String>| texts.iter().map(|text| TextCell::new(harmless(text))).collect();
+fn claims(rows: Vec<[String; 7]>, header: &[&str; 7]) -> TextTable {
+    let row = |texts: [String; 7]| texts.iter().map(|text| TextCell::new(harmless(text))).collect();
     let header = header.iter().map(|name| name.to_string()).collect();
     TextTable { header, rows: rows.into_iter().map(row).collect(), fixed: 3 }
 }
