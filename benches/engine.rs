@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn need(slot: &'static str, stage: &'static str) -> Need {
-    Need { slot, stage, output: "", method: None, optional: false, applies: |_| true }
+    Need { slot, stage, output: "", method: None, optional: false, only_with: None, applies: |_| true }
 }
 
 /// A stage that writes its own coordinates and nothing else.
@@ -65,7 +65,7 @@ fn toy() -> Catalog {
         stage("evaluate", CELL, vec![need("dataset", "preprocess"), need("weights", "retrain")]),
         stage("aggregate", &[], vec![need("scores", "evaluate")]),
     ];
-    let task = |n| TaskWord { name: format!("task{n}"), dimension: 2, form: Form::Point };
+    let task = |n| TaskWord { name: format!("task{n}"), dimension: 2, form: Form::Point, control: false };
     let method = |n| MethodWord {
         space: format!("space{n}"),
         algorithm: "default".to_string(),

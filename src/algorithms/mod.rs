@@ -4,6 +4,7 @@ pub mod contract;
 pub mod darts;
 pub mod default;
 pub mod gaea;
+pub mod random;
 
 use crate::algorithms::contract::entry::AlgorithmEntry;
 
@@ -23,4 +24,5 @@ pub const ALGORITHMS: &[AlgorithmEntry] = &[
         reads: &["fidelity.gaea_mixing", "fidelity.gaea_warmup"],
         start: gaea::start,
     },
+    AlgorithmEntry { name: "random", capability: "sampled", trains: false, reads: &[], start: random::start },
 ];

@@ -8,4 +8,5 @@ pub mod score;
 pub mod search_log;
 pub mod summary;
 pub mod training_log;
+pub mod verdict;
 pub mod weights;

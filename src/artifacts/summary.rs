@@ -2,6 +2,7 @@
 //! Holds no clock, host or path, and every list has a fixed order, so equal results give equal bytes.
 
 use crate::artifacts::score::{Direction, Trivial};
+use crate::artifacts::verdict::{PairVerdict, PickVerdict};
 use serde::{Deserialize, Serialize};
 
 /// Name of the file that the aggregate node writes.
@@ -33,6 +34,12 @@ pub struct Summary {
     /// Empty where the manifest states no gate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateResult>,
+    /// Empty where the manifest claims nothing of picks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub picks: Vec<PickVerdict>,
+    /// Empty where the manifest compares no methods by seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<PairVerdict>,
     /// Such as `as-run`; "" where it was not told.
     pub fidelity: String,
     /// Devices, precision and level of determinism; "" where they were not told.
@@ -244,6 +251,12 @@ impl Summary {
             return Err(SummaryError::Format(head.format));
         }
         Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// Whether each gate and each claim was passed.
+    pub fn verdicts(&self) -> Vec<bool> {
+        let gates = self.gates.iter().map(|gate| gate.passed);
+        gates.chain(self.picks.iter().map(|v| v.passed)).chain(self.pairs.iter().map(|v| v.passed)).collect()
     }
 
     /// Each task with its cells, one per method in the order of `methods`.

@@ -83,13 +83,18 @@ fn locked(lock: &Path, task: &str, name: &str) -> Result<Option<Digest>, String>
 }
 
 fn tasks() -> Vec<TaskWord> {
-    let word = |(name, dimension, form): &(&str, u8, Form)| TaskWord {
+    let word = |(name, dimension, form): &(&str, u8, Form), control| TaskWord {
         name: name.to_string(),
         dimension: *dimension,
         form: *form,
+        control,
     };
-    TASK_FORMS.iter().map(word).collect()
+    let benchmark = TASK_FORMS.iter().map(|task| word(task, false));
+    benchmark.chain(CONTROL_FORMS.iter().map(|task| word(task, true))).collect()
 }
+
+/// Controls beside the benchmark: a manifest names them, `*` leaves them out.
+const CONTROL_FORMS: &[(&str, u8, Form)] = &[("planted", 1, Form::Dense)];
 
 /// Dimension and form of each task in the table (tasks.md §1).
 const TASK_FORMS: &[(&str, u8, Form)] = &[
@@ -125,6 +130,7 @@ fn methods() -> Vec<MethodWord> {
         darts("gaea"),
         darts("darts"),
         darts("default"),
+        darts("random"),
     ]
 }
 
@@ -147,12 +153,14 @@ fn definitions() -> Vec<Definition> {
         ("manifests/tasks/ecg.toml", include_str!("../../manifests/tasks/ecg.toml")),
         ("manifests/tasks/fsd50k.toml", include_str!("../../manifests/tasks/fsd50k.toml")),
         ("manifests/tasks/ninapro.toml", include_str!("../../manifests/tasks/ninapro.toml")),
+        ("manifests/tasks/planted.toml", include_str!("../../manifests/tasks/planted.toml")),
         ("manifests/tasks/psicov.toml", include_str!("../../manifests/tasks/psicov.toml")),
         ("manifests/tasks/satellite.toml", include_str!("../../manifests/tasks/satellite.toml")),
         ("manifests/tasks/spherical.toml", include_str!("../../manifests/tasks/spherical.toml")),
         ("manifests/methods/darts-darts.toml", include_str!("../../manifests/methods/darts-darts.toml")),
         ("manifests/methods/darts-default.toml", include_str!("../../manifests/methods/darts-default.toml")),
         ("manifests/methods/darts-gaea.toml", include_str!("../../manifests/methods/darts-gaea.toml")),
+        ("manifests/methods/darts-random.toml", include_str!("../../manifests/methods/darts-random.toml")),
         ("manifests/methods/wrn-default.toml", include_str!("../../manifests/methods/wrn-default.toml")),
     ];
     files.into_iter().map(|(origin, text)| Definition { origin: origin.to_string(), text: text.to_string() }).collect()

@@ -105,9 +105,10 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
             }
             Some(Rendered::Written { summary, folder }) => {
                 say_path(&summary, &folder, options.format == Format::Json);
-                let missed = summary.gates.iter().filter(|gate| !gate.passed).count();
+                let verdicts = summary.verdicts();
+                let missed = verdicts.iter().filter(|passed| !**passed).count();
                 if missed > 0 {
-                    eprintln!("{missed} of {} gates failed", summary.gates.len());
+                    eprintln!("{missed} of {} gates failed", verdicts.len());
                 }
                 Ok(if missed > 0 { code.max(FAILED) } else { code })
             }

@@ -15,32 +15,35 @@ pub struct Universe {
     pub axis: &'static str,
     plural: &'static str,
     names: Vec<(String, usize)>,
+    /// Items that no glob matches.
+    aside: Vec<usize>,
 }
 
 impl Universe {
     /// Items are positions in `words.tasks`.
     pub fn tasks(words: &Words<'_>) -> Self {
         let names = words.tasks.iter().enumerate().map(|(i, task)| (task.name.clone(), i)).collect();
-        Universe { axis: "task", plural: "tasks", names }
+        let aside = words.tasks.iter().enumerate().filter(|(_, task)| task.control).map(|(i, _)| i).collect();
+        Universe { axis: "task", plural: "tasks", names, aside }
     }
 
     /// Items are positions in `words.methods`.
     pub fn methods(words: &Words<'_>) -> Self {
         let all = words.methods.iter().enumerate();
         let names = all.flat_map(|(i, method)| names(method).map(move |name| (name, i))).collect();
-        Universe { axis: "method", plural: "methods", names }
+        Universe { axis: "method", plural: "methods", names, aside: Vec::new() }
     }
 
     /// Items are positions in `words.spaces()`.
     pub fn spaces(words: &Words<'_>) -> Self {
         let names = words.spaces().iter().enumerate().map(|(i, space)| (space.to_string(), i)).collect();
-        Universe { axis: "space", plural: "spaces", names }
+        Universe { axis: "space", plural: "spaces", names, aside: Vec::new() }
     }
 
     /// Items are positions in `words.algorithms()`.
     pub fn algorithms(words: &Words<'_>) -> Self {
         let names = words.algorithms().iter().enumerate().map(|(i, name)| (name.to_string(), i)).collect();
-        Universe { axis: "algorithm", plural: "algorithms", names }
+        Universe { axis: "algorithm", plural: "algorithms", names, aside: Vec::new() }
     }
 }
 
@@ -107,7 +110,8 @@ pub fn pick(universe: &Universe, source: &Arc<Source>, node: &Node, found: &mut 
         if is_glob(text) {
             let Some(pattern) = pattern(source, &node.span, text, found) else { continue };
             let mut any = false;
-            for (_, item) in universe.names.iter().filter(|(name, _)| pattern.matches(name)) {
+            let matches = |(name, item): &&(String, usize)| pattern.matches(name) && !universe.aside.contains(item);
+            for (_, item) in universe.names.iter().filter(matches) {
                 any = true;
                 seen.entry(*item).or_insert_with(|| {
                     picks.push(Pick { item: *item, glob: true, span: node.span.clone() });

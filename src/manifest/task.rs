@@ -38,7 +38,7 @@ pub fn declare(words: &mut Words<'_>, source: &Arc<Source>, entry: &Entry, found
                 ));
             continue;
         }
-        let mut word = TaskWord { name: name.to_string(), dimension: 2, form: Form::Point };
+        let mut word = TaskWord { name: name.to_string(), dimension: 2, form: Form::Point, control: false };
         match table.get("dimension").map(|entry| (&entry.node, dimension(&entry.node))) {
             Some((_, Some(dimension))) => word.dimension = dimension,
             Some((node, None)) => found.push(bad_dimension(source, node)),

@@ -46,6 +46,8 @@ pub struct TaskWord {
     /// Spatial dimensions of a sample: 1 or 2.
     pub dimension: u8,
     pub form: Form,
+    /// A control beside the benchmark: named, never matched by a glob.
+    pub control: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -269,7 +269,8 @@ impl Expander<'_> {
         let params = self.params(stage, &names, settings)?;
         let entry = &self.stages[stage];
         let mut slots = Vec::new();
-        for need in entry.needs.iter().filter(|need| (need.applies)(&names)) {
+        let set = |need: &&Need| need.only_with.is_none_or(|key| params.all.contains_key(key));
+        for need in entry.needs.iter().filter(|need| (need.applies)(&names)).filter(set) {
             let producer = self.stage_index(need);
             let gathers = self.stages[producer].axes.iter().any(|axis| !entry.axes.contains(axis));
             let mut producers: Vec<NodeId> = match need.method {

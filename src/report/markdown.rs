@@ -31,6 +31,14 @@ fn render(summary: &Summary) -> String {
     if !summary.gates.is_empty() {
         out.push_str(&format!("\n## Gates\n\n{}", gates(summary)));
     }
+    if !summary.picks.is_empty() {
+        let table = claims(summary.picks.iter().map(number::pick).collect(), &number::PICKS);
+        out.push_str(&format!("\n## Picks\n\n{table}\n{}\n", number::PICKS_MEAN));
+    }
+    if !summary.pairs.is_empty() {
+        let table = claims(summary.pairs.iter().map(number::pair).collect(), &number::PAIRS);
+        out.push_str(&format!("\n## Pairs\n\n{table}\n{}\n", number::PAIRS_MEAN));
+    }
     if !summary.deviations.is_empty() {
         out.push_str(&format!("\n## Deviations from published values\n\n{}\n{conditions}\n", deviations(summary)));
     }
@@ -115,6 +123,11 @@ fn coverage(summary: &Summary) -> String {
         [escape(&task.name)].into_iter().chain(marks).collect()
     });
     table(&header(&["task"], &summary.methods), 1, rows)
+}
+
+fn claims(rows: Vec<[String; 7]>, names: &[&str; 7]) -> String {
+    let rows = rows.into_iter().map(|row| row.iter().map(|text| escape(text)).collect());
+    table(&header(names, &[]), 3, rows)
 }
 
 fn gates(summary: &Summary) -> String {

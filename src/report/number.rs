@@ -1,6 +1,7 @@
 //! Numbers and cells as people read them. Knows no format: marks are fields, each format draws them its own way.
 
 use crate::artifacts::summary::{Cell, Deviation, GateResult, State, Task};
+use crate::artifacts::verdict::{PairVerdict, PickVerdict};
 use crate::stats::error_form::error_form;
 
 /// Shown in place of a value that does not exist.
@@ -129,6 +130,43 @@ pub fn gate(gate: &GateResult) -> [String; 8] {
         gate.gain.map_or(DASH.to_string(), percent),
         percent(gate.margin),
         if gate.passed { "passed" } else { "FAILED" }.to_string(),
+    ]
+}
+
+/// Columns of claims on picks, and what a reader must know of them.
+pub const PICKS: [&str; 7] = ["task", "method", "primitive", "picks by seed", "counts from", "seeds", "verdict"];
+pub const PICKS_MEAN: &str = "Picks of the primitive in the cell by ascending seed; a search counts from the stated number on. Controls search on permuted labels and pass where few of them count.";
+
+pub fn pick(verdict: &PickVerdict) -> [String; 7] {
+    let count = |picks: Option<u64>| picks.map_or(DASH.to_string(), |picks| picks.to_string());
+    let searches: Vec<String> = verdict.searches.iter().map(|s| count(s.picks)).collect();
+    let of = verdict.searches.iter().map(|s| s.of).max().unwrap_or(0);
+    let (control, side) = if verdict.control { (" control", "at most") } else { ("", "at least") };
+    [
+        verdict.task.clone(),
+        format!("{}{control}", verdict.method),
+        format!("{} ({})", verdict.primitive, verdict.cell),
+        searches.join(" "),
+        format!("{} of {of}", verdict.least),
+        format!("{} of {}, {side} {}", verdict.reached, verdict.searches.len(), verdict.bound),
+        if verdict.passed { "passed" } else { "FAILED" }.to_string(),
+    ]
+}
+
+/// Columns of methods side by side, and what a reader must know of them.
+pub const PAIRS: [&str; 7] = ["task", "method", "than", "pairs", "difference", "95 % interval", "verdict"];
+pub const PAIRS_MEAN: &str = "Difference: error of the second method minus error of the first, mean over seeds that both have; its interval by Student's t must lie above 0.";
+
+pub fn pair(verdict: &PairVerdict) -> [String; 7] {
+    let value = |value: f64| format!("{value:.4}");
+    [
+        verdict.task.clone(),
+        verdict.method.clone(),
+        verdict.than.clone(),
+        format!("{} of {}", verdict.pairs.len(), verdict.asked),
+        verdict.mean.map_or(DASH.to_string(), value),
+        verdict.interval.map_or(DASH.to_string(), |[low, high]| format!("{} to {}", value(low), value(high))),
+        if verdict.passed { "passed" } else { "FAILED" }.to_string(),
     ]
 }
 

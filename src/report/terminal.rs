@@ -45,6 +45,12 @@ pub fn render(summary: &Summary, look: Look) -> String {
             "Gain: how much lower the error is than the trivial predictor's. A control is trained on permuted labels and passes where it does not beat the margin.",
         );
     }
+    if !summary.picks.is_empty() {
+        section("Picks", claims(summary.picks.iter().map(number::pick).collect(), &number::PICKS), number::PICKS_MEAN);
+    }
+    if !summary.pairs.is_empty() {
+        section("Pairs", claims(summary.pairs.iter().map(number::pair).collect(), &number::PAIRS), number::PAIRS_MEAN);
+    }
     if !summary.deviations.is_empty() {
         section(
             "Deviations from published values",
@@ -139,6 +145,12 @@ fn deviations(summary: &Summary) -> TextTable {
         .map(|d| number::deviation(d).map(|text| TextCell::new(harmless(&text))).to_vec())
         .collect();
     TextTable { header, rows, fixed: 2 }
+}
+
+fn claims(rows: Vec<[String; 7]>, header: &[&str; 7]) -> TextTable {
+    let row = |texts: [String; 7]| texts.iter().map(|text| TextCell::new(harmless(text))).collect();
+    let header = header.iter().map(|name| name.to_string()).collect();
+    TextTable { header, rows: rows.into_iter().map(row).collect(), fixed: 3 }
 }
 
 fn gates(summary: &Summary) -> TextTable {

@@ -10,6 +10,7 @@ pub const SPACES: &[SpaceEntry] = &[
         name: "darts",
         default: Some(darts::default::choose),
         relaxed: Some(darts::relaxed::open),
+        sampled: Some(darts::sampled::draw),
         child: darts::child::build,
         reads: &[
             "network.genotype",
@@ -26,6 +27,7 @@ pub const SPACES: &[SpaceEntry] = &[
         name: "wrn",
         default: Some(wrn::default::choose),
         relaxed: None,
+        sampled: None,
         child: wrn::child::build,
         reads: &[
             "fidelity.wrn_spherical_head",

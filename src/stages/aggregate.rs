@@ -1,15 +1,18 @@
 //! The last stage: every score of the grid, and published tables where given, to one `summary.json`.
 //! Knows no engine and draws nothing; whatever the report shows is computed here.
 
+use crate::artifacts::architecture::{ARCHITECTURE_FILE, Architecture};
 use crate::artifacts::published::Published;
 use crate::artifacts::score::{SCORE_FILE, SCORE_FORMAT, Score};
 use crate::artifacts::summary::{SUMMARY_FILE, SUMMARY_FORMAT, Summary};
 use crate::stages::context::{Context, StageError};
-use crate::stages::entry::{Kind, Setting};
+use crate::stages::entry::{Kind, Names, Setting};
 use crate::stats::deviation::deviations;
 use crate::stats::gate::{Gate, is_control, judge};
 use crate::stats::imputation::Imputation;
+use crate::stats::paired::{self, PairClaim};
 use crate::stats::panel::{PanelSpec, complaint, panels};
+use crate::stats::picks::{self, PickClaim};
 use crate::stats::standing::standings;
 use crate::stats::table::{Asked, table};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,10 @@ use std::path::PathBuf;
 
 /// Slot that gathers `<label>/score.json` of every evaluate node; a failed node leaves a hole.
 pub const SCORES_SLOT: &str = "scores";
+/// Slot that gathers `<label>/architecture.json` of every search node, where a claim on picks is made.
+pub const ARCHITECTURES_SLOT: &str = "architectures";
+/// The setting with such claims.
+pub const PICKS: &str = "aggregate.picks";
 /// Slot of files from outside the store.
 pub const EXTERNAL_SLOT: &str = "external";
 /// Name in [`EXTERNAL_SLOT`] of a published table that fills cells no run was asked for.
@@ -40,6 +47,12 @@ pub struct AggregateParams {
     /// What scores must beat; left out of the key where there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
+    /// What searches must pick; left out of the key where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub picks: Vec<PickClaim>,
+    /// Which method must be better than which, by seed; the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<PairClaim>,
     /// What the grid asked for, so that holes show.
     pub expected_cells: Vec<ExpectedCell>,
     pub fidelity: String,
@@ -69,6 +82,8 @@ impl Default for AggregateParams {
             baseline: "wrn/default".to_string(),
             panels: None,
             gates: Vec::new(),
+            picks: Vec::new(),
+            pairs: Vec::new(),
             expected_cells: Vec::new(),
             fidelity: String::new(),
             numerics: String::new(),
@@ -104,6 +119,18 @@ pub fn settings() -> Vec<Setting> {
             "aggregate.gates",
             Kind::Any,
             "What scores must beat: tables of task, margin (relative gain over the trivial predictor) and control (seeds that must not); one that fails makes the run fail.",
+            true,
+        ),
+        setting(
+            PICKS,
+            Kind::Any,
+            "What searches must pick: tables of task, method, primitive, cell (normal where absent), least (picks that a search needs to count), seeds (searches that must count), control (seeds on permuted labels) and control_most (how many of these may count, 0 where absent); a claim that fails makes the run fail.",
+            true,
+        ),
+        setting(
+            "aggregate.pairs",
+            Kind::Any,
+            "Which method must be better than which: tables of task, method and than; compared seed by seed, and the 95 % interval of the difference must lie on one side, or the run fails.",
             true,
         ),
         setting(
@@ -156,6 +183,12 @@ impl AggregateParams {
         if let Some(complaint) = params.gates.iter().find_map(Gate::complaint) {
             return Err(format!("aggregate.gates: {complaint}"));
         }
+        if let Some(complaint) = params.picks.iter().find_map(PickClaim::complaint) {
+            return Err(format!("{PICKS}: {complaint}"));
+        }
+        if let Some(complaint) = params.pairs.iter().find_map(PairClaim::complaint) {
+            return Err(format!("aggregate.pairs: {complaint}"));
+        }
         params.expected_cells.sort();
         params.expected_cells.dedup();
         Ok(params)
@@ -193,8 +226,42 @@ pub fn aggregate(params: &AggregateParams, context: &mut dyn Context) -> Result<
     };
     let published = external(EXTERNAL_SCORES)?;
     let expect = external(EXTERNAL_EXPECT)?;
-    let summary = summarise(params, &scores, published.as_ref(), expect.as_ref())?;
+    let mut summary = summarise(params, &scores, published.as_ref(), expect.as_ref())?;
+    let architectures = architectures(params, context)?;
+    summary.picks = picks::judge(&params.picks, &runs(params), |task, method, seed| {
+        architectures.get(&(task.to_string(), method.to_string(), seed))
+    });
     context.write(SUMMARY_FILE, &summary.to_bytes())
+}
+
+/// Task, method and seed of all runs that the grid asked for.
+fn runs(params: &AggregateParams) -> Vec<(String, String, u64)> {
+    let cells = params.expected_cells.iter();
+    cells.map(|c| (c.task.clone(), format!("{}/{}", c.space, c.algorithm), c.seed)).collect()
+}
+
+/// The architectures in the slot, by task, method and seed; a search that failed leaves a hole.
+fn architectures(
+    params: &AggregateParams,
+    context: &dyn Context,
+) -> Result<BTreeMap<(String, String, u64), Architecture>, StageError> {
+    let there = context.names(ARCHITECTURES_SLOT);
+    let mut found = BTreeMap::new();
+    for (cell, run) in params.expected_cells.iter().zip(runs(params)) {
+        let names = Names {
+            task: Some(cell.task.clone()),
+            space: Some(cell.space.clone()),
+            algorithm: Some(cell.algorithm.clone()),
+            seed: Some(cell.seed),
+        };
+        let name = format!("search[{names}]/{ARCHITECTURE_FILE}");
+        if there.contains(&name) {
+            let bytes = context.read(ARCHITECTURES_SLOT, &name)?;
+            let architecture = Architecture::decode(&bytes).map_err(|e| StageError::Data(format!("{name}: {e}")))?;
+            found.insert(run, architecture);
+        }
+    }
+    Ok(found)
 }
 
 fn score(name: &str, bytes: &[u8]) -> Result<Score, StageError> {
@@ -223,9 +290,12 @@ pub fn summarise(
         .iter()
         .map(|c| Asked { task: c.task.clone(), method: format!("{}/{}", c.space, c.algorithm), seed: c.seed })
         .collect();
-    let runs: Vec<(String, String, u64)> = asked.iter().map(|a| (a.task.clone(), a.method.clone(), a.seed)).collect();
+    let mut runs = runs(params);
     let gates = judge(&params.gates, &runs, scores);
-    let control = |task: &str, seed: u64| is_control(&params.gates, task, seed);
+    let control =
+        |task: &str, seed: u64| is_control(&params.gates, task, seed) || picks::is_control(&params.picks, task, seed);
+    runs.retain(|(task, _, seed)| !control(task, *seed));
+    let pairs = paired::judge(&params.pairs, &runs, scores);
     let asked: Vec<Asked> = asked.into_iter().filter(|a| !control(&a.task, a.seed)).collect();
     let scores: Vec<Score> = scores.iter().filter(|s| !control(&s.task, s.seed)).cloned().collect();
     let scores = scores.as_slice();
@@ -266,6 +336,8 @@ pub fn summarise(
         imputation: imputation.to_string(),
         deviations,
         gates,
+        picks: Vec::new(),
+        pairs,
         fidelity: params.fidelity.clone(),
         numerics: params.numerics.clone(),
         notes,

@@ -60,6 +60,8 @@ pub struct Need {
     pub method: Option<(&'static str, &'static str)>,
     /// The node also runs where producers have failed; it then sees a hole.
     pub optional: bool,
+    /// A setting of the node's own without which there is no such need; only for needs that gather.
+    pub only_with: Option<&'static str>,
     /// Whether the node with these names has the need at all.
     pub applies: fn(&Names) -> bool,
 }

@@ -19,6 +19,7 @@ pub mod search;
 pub mod search_loop;
 
 use crate::algorithms::contract::entry::AlgorithmEntry;
+use crate::artifacts::architecture::ARCHITECTURE_FILE;
 use crate::spaces::contract::entry::SpaceEntry;
 use crate::stages::aggregate::AggregateParams;
 use crate::stages::canonical::Reads;
@@ -78,7 +79,7 @@ pub fn rows(parts: Parts) -> Vec<StageEntry> {
 }
 
 fn need(slot: &'static str, stage: &'static str, output: &'static str) -> Need {
-    Need { slot, stage, output, method: None, optional: false, applies: |_| true }
+    Need { slot, stage, output, method: None, optional: false, only_with: None, applies: |_| true }
 }
 
 fn one_thread(memory_mib: u64) -> Resources {
@@ -181,6 +182,7 @@ fn search_row(parts: Parts) -> StageEntry {
             let parts = search::Parts {
                 default: space.default,
                 relaxed: space.relaxed,
+                sampled: space.sampled,
                 objective: task.objective,
                 trains: algorithm.trains,
                 start: algorithm.start,
@@ -253,7 +255,14 @@ fn aggregate_row() -> StageEntry {
     StageEntry {
         name: "aggregate",
         axes: &[],
-        needs: vec![Need { optional: true, ..need(aggregate::SCORES_SLOT, "evaluate", "score") }],
+        needs: vec![
+            Need { optional: true, ..need(aggregate::SCORES_SLOT, "evaluate", "score") },
+            Need {
+                optional: true,
+                only_with: Some(aggregate::PICKS),
+                ..need(aggregate::ARCHITECTURES_SLOT, "search", ARCHITECTURE_FILE)
+            },
+        ],
         settings: aggregate::settings(),
         stochastic: false,
         numeric: false,

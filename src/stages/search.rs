@@ -5,8 +5,10 @@ use crate::artifacts::architecture::ARCHITECTURE_FILE;
 use crate::artifacts::dataset::TaskShape;
 use crate::artifacts::samples::SplitChoice;
 use crate::artifacts::search_log::SEARCH_FILE;
+use crate::seed::Purpose;
 use crate::spaces::contract::default::{DefaultArchitecture, DefaultParams};
 use crate::spaces::contract::relaxed::OpenRelaxed;
+use crate::spaces::contract::sampled::SampleArchitecture;
 use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
@@ -115,6 +117,7 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
 pub struct Parts {
     pub default: Option<DefaultArchitecture>,
     pub relaxed: Option<OpenRelaxed>,
+    pub sampled: Option<SampleArchitecture>,
     pub objective: OpenObjective,
     pub trains: bool,
     pub start: StartSearch,
@@ -172,6 +175,8 @@ fn run(
             genotype: params.genotype,
         },
         relaxed: parts.relaxed,
+        sampled: parts.sampled,
+        draws: Purpose::new(context.seed(), STAGE, "architecture"),
         training,
     };
     let mut search = (parts.start)(&setup).map_err(StageError::Data)?;

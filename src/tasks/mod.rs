@@ -10,6 +10,7 @@ pub mod fsd50k;
 pub mod measures;
 pub mod ninapro;
 pub mod pictures;
+pub mod planted;
 pub mod psicov;
 pub mod rows;
 pub mod satellite;
@@ -96,6 +97,16 @@ pub const TASKS: &[TaskEntry] = &[
         objective: ninapro::objective::open,
         metric: ninapro::metric::open,
         reads: &["fidelity.point_shuffle"],
+    },
+    // a control of searches, not a task of the benchmark
+    TaskEntry {
+        name: "planted",
+        source: &planted::source::PlantedSource,
+        generator: &planted::generator::PlantedGenerator,
+        preparation: &planted::preparation::PlantedPreparation,
+        objective: planted::objective::open,
+        metric: planted::metric::open,
+        reads: &["fidelity.dense_drop_path"],
     },
     TaskEntry {
         name: "psicov",

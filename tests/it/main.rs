@@ -23,6 +23,7 @@ mod ops;
 mod originals;
 mod own_data;
 mod paper_tables;
+mod planted;
 mod progress;
 mod psicov;
 mod report;

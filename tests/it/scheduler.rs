@@ -33,6 +33,7 @@ fn stage(name: &'static str, axes: &'static [Axis], needs: &[(&'static str, bool
         output: "",
         method: None,
         optional: *optional,
+        only_with: None,
         applies: |_| true,
     };
     StageEntry {

@@ -46,8 +46,9 @@ impl Cell {
         let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
         let algorithm = ALGORITHMS.iter().find(|row| row.name == self.algorithm).unwrap();
         assert_eq!(SPACES[0].name, "darts");
-        let (default, relaxed, objective) = (SPACES[0].default, SPACES[0].relaxed, task.objective);
-        let parts = search::Parts { default, relaxed, objective, trains: algorithm.trains, start: algorithm.start };
+        let (default, relaxed, sampled) = (SPACES[0].default, SPACES[0].relaxed, SPACES[0].sampled);
+        let (objective, trains, start) = (task.objective, algorithm.trains, algorithm.start);
+        let parts = search::Parts { default, relaxed, sampled, objective, trains, start };
         let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
         search::search(&self.names(), &params, &parts, context)
     }
@@ -179,6 +180,21 @@ fn known_genotypes_train_without_a_search() {
     cell.settings["network.genotype"] = json!("DARTS_V9");
     let error = cell.search_in(&mut cell.context()).unwrap_err().to_string();
     assert!(error.contains("DARTS_V9") && error.contains("PC_DARTS_cifar"), "{error}");
+}
+
+#[test]
+fn an_architecture_drawn_at_random_is_its_seeds_own_and_trains() {
+    let mut cell = small("cifar100", images(8, 4, 20, 6));
+    cell.algorithm = "random";
+    let drawn = |seed: u64| {
+        let mut context = cell.context();
+        context.seed = seed;
+        cell.search_in(&mut context).unwrap();
+        context.outputs()
+    };
+    assert!(drawn(0) == drawn(0) && drawn(0) != drawn(1));
+    assert_eq!(drawn(0).len(), 1, "no record of a search");
+    assert!(cell.score(&drawn(1)).value.is_finite());
 }
 
 #[test]

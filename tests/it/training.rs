@@ -63,9 +63,9 @@ impl Cell {
     fn search(&self) -> Blobs {
         let params = search::params(self.declared(&search::settings()), self.reads()).unwrap();
         let mut context = MemoryContext::new(&[("dataset", &self.dataset)], self.seed);
-        let (default, relaxed) = (self.space.default, self.space.relaxed);
+        let (default, relaxed, sampled) = (self.space.default, self.space.relaxed, self.space.sampled);
         let (objective, trains, start) = (self.task.objective, false, default::start as StartSearch);
-        let parts = search::Parts { default, relaxed, objective, trains, start };
+        let parts = search::Parts { default, relaxed, sampled, objective, trains, start };
         search::search(&self.names(), &params, &parts, &mut context).unwrap();
         context.outputs()
     }

@@ -3,8 +3,10 @@
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
 use crate::artifacts::search_log::SearchLog;
+use crate::seed::Purpose;
 use crate::spaces::contract::default::{DefaultArchitecture, DefaultParams};
 use crate::spaces::contract::relaxed::OpenRelaxed;
+use crate::spaces::contract::sampled::SampleArchitecture;
 use crate::tasks::contract::objective::Objective;
 use crate::training::error::TrainError;
 use crate::training::resumable::Resumable;
@@ -57,6 +59,9 @@ pub struct Setup<'a> {
     pub default: Option<DefaultArchitecture>,
     pub default_params: DefaultParams,
     pub relaxed: Option<OpenRelaxed>,
+    pub sampled: Option<SampleArchitecture>,
+    /// Streams of what is drawn without training.
+    pub draws: Purpose,
     /// Given to algorithms that train.
     pub training: Option<Training<'a>>,
 }

@@ -3,6 +3,7 @@
 use crate::spaces::contract::child::BuildChild;
 use crate::spaces::contract::default::DefaultArchitecture;
 use crate::spaces::contract::relaxed::OpenRelaxed;
+use crate::spaces::contract::sampled::SampleArchitecture;
 
 pub struct SpaceEntry {
     pub name: &'static str,
@@ -10,6 +11,8 @@ pub struct SpaceEntry {
     pub default: Option<DefaultArchitecture>,
     /// What gradient-based searches work on, where there is one.
     pub relaxed: Option<OpenRelaxed>,
+    /// Architectures drawn at random, where there is more than one.
+    pub sampled: Option<SampleArchitecture>,
     pub child: BuildChild,
     /// Settings that matter for some cells only, and that this space looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],

@@ -8,4 +8,5 @@ pub mod genotype;
 pub mod preprocess;
 pub mod published;
 pub mod relaxed;
+pub mod sampled;
 pub mod supernet;

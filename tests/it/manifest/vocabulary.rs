@@ -15,7 +15,7 @@ pub fn vocabulary() -> Vocabulary {
 }
 
 fn tasks() -> Vec<TaskWord> {
-    let task = |name: &str, dimension, form| TaskWord { name: name.to_string(), dimension, form };
+    let task = |name: &str, dimension, form| TaskWord { name: name.to_string(), dimension, form, control: false };
     vec![
         task("cifar100", 2, Form::Point),
         task("spherical", 2, Form::Point),
