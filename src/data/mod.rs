@@ -34,6 +34,7 @@ pub mod pickle_object;
 pub mod pickle_text;
 pub mod pickle_writer;
 pub mod safetensors_stream;
+pub mod shelf;
 pub mod signal;
 pub mod spill;
 pub mod synthetic;

@@ -89,7 +89,7 @@ fn raw(context: &dyn Context) -> Result<(String, Recordings, Vec<u32>), StageErr
         ))),
         (Some(name), None) => {
             let mut reader = BufReader::with_capacity(1 << 16, context.open(RAW, name)?);
-            let mut collector = Collector::new(&scratch)?;
+            let mut collector = Collector::new(&scratch);
             let labels = pickle_file::read(name, &mut reader, &scratch, &mut collector)?;
             // The input's digest is verified at its end, which a pickle need not reach.
             io::copy(&mut reader, &mut io::sink())?;

@@ -1,10 +1,10 @@
-//! Recordings between the raw files and the data set: names and labels in memory, values in a scratch file, so that they can
-//! be written in any order. Knows no container and no split.
+//! Recordings between the raw files and the data set: names and labels in memory, values on a shelf, so that they can be
+//! written in any order. Knows no container and no split.
 
 use crate::data::part::little_endian;
+use crate::data::shelf::{Shelf, Shelved};
 use crate::stages::context::StageError;
-use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Samples of one recording as a file gave them.
@@ -64,53 +64,71 @@ impl Values {
 pub struct Recording {
     pub name: String,
     pub len: usize,
-    /// Whether the scratch file holds it as whole numbers.
+    /// Whether the shelf holds it as whole numbers.
     whole: bool,
-    /// Where in the scratch file.
+    /// Where on the shelf.
     at: u64,
 }
 
 /// Takes recordings in.
 pub struct Collector {
-    file: BufWriter<File>,
+    shelf: Shelf,
     list: Vec<Recording>,
-    end: u64,
 }
 
 impl Collector {
-    /// The scratch file lies in `folder` without a name.
-    pub fn new(folder: &Path) -> Result<Self, StageError> {
-        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder)?);
-        Ok(Collector { file, list: Vec::new(), end: 0 })
+    /// `folder` has room for what memory does not hold.
+    pub fn new(folder: &Path) -> Self {
+        Collector { shelf: Shelf::new(folder), list: Vec::new() }
     }
 
     /// Takes one recording of at least two different values. The error names it.
     pub fn add(&mut self, name: String, values: &Values) -> Result<(), StageError> {
-        let len = values.len();
-        if len == 0 || values.flat() || u32::try_from(len).is_err() {
-            let found = if len == 0 || values.flat() { "all alike" } else { "too many" };
+        self.put(name, values.len(), values.flat(), matches!(values, Values::Whole(_)), &values.bytes())
+    }
+
+    /// As `add`, of 16-bit integers as little-endian bytes.
+    pub fn add_whole(&mut self, name: String, bytes: &[u8]) -> Result<(), StageError> {
+        let (values, _) = bytes.as_chunks::<2>();
+        self.put(name, values.len(), values.iter().all(|value| *value == values[0]), true, bytes)
+    }
+
+    /// Recordings so far.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Puts recordings in another order, by their numbers so far; those not among them are left out.
+    pub fn arrange(&mut self, order: &[usize], name: impl Fn(usize) -> String) {
+        let arranged = order.iter().enumerate().map(|(number, place)| Recording { name: name(number), ..self.list[*place] });
+        self.list = arranged.collect();
+    }
+
+    fn put(&mut self, name: String, len: usize, flat: bool, whole: bool, bytes: &[u8]) -> Result<(), StageError> {
+        if flat || u32::try_from(len).is_err() {
+            let found = if flat { "all alike" } else { "too many" };
             return Err(StageError::Data(format!(
                 "{name}: a recording of values that differ was expected, found {len} values, {found}: it cannot be \
                  normalised; leave it out and set data.recordings to what is left"
             )));
         }
-        let bytes = values.bytes();
-        self.file.write_all(&bytes)?;
-        self.list.push(Recording { name, len, whole: matches!(values, Values::Whole(_)), at: self.end });
-        self.end += bytes.len() as u64;
+        self.list.push(Recording { name, len, whole, at: self.shelf.put(bytes)? });
         Ok(())
     }
 
     pub fn finish(self) -> Result<Recordings, StageError> {
-        let file = self.file.into_inner().map_err(|e| StageError::from(e.into_error()))?;
         let whole = self.list.iter().all(|recording| recording.whole);
-        Ok(Recordings { file, list: self.list, whole })
+        Ok(Recordings { shelf: self.shelf.finish()?, list: self.list, whole })
     }
 }
 
 /// Recordings by their number, in the order in which they came.
 pub struct Recordings {
-    file: File,
+    shelf: Shelved,
     pub list: Vec<Recording>,
     /// Whether every recording holds whole numbers of 16 bits.
     pub whole: bool,
@@ -118,16 +136,14 @@ pub struct Recordings {
 
 impl Recordings {
     /// The values as little-endian bytes: 16-bit integers where all recordings are whole, else single precision.
-    pub fn bytes(&mut self, number: usize) -> Result<Vec<u8>, StageError> {
+    pub fn bytes(&mut self, number: usize) -> Result<Cow<'_, [u8]>, StageError> {
         let Recording { len, whole, at, .. } = self.list[number];
-        let mut bytes = vec![0u8; len * if whole { 2 } else { 4 }];
-        self.file.seek(SeekFrom::Start(at))?;
-        self.file.read_exact(&mut bytes)?;
+        let bytes = self.shelf.take(at, len * if whole { 2 } else { 4 })?;
         if !whole || self.whole {
-            return Ok(bytes);
+            return Ok(Cow::Borrowed(bytes));
         }
-        let value = |pair: &[u8]| f32::from(i16::from_le_bytes([pair[0], pair[1]]));
-        Ok(bytes.chunks_exact(2).flat_map(|pair| value(pair).to_le_bytes()).collect())
+        let value = |pair: &[u8; 2]| f32::from(i16::from_le_bytes(*pair)).to_le_bytes();
+        Ok(Cow::Owned(bytes.as_chunks::<2>().0.iter().flat_map(value).collect()))
     }
 }
 
@@ -144,7 +160,7 @@ mod tests {
         assert_eq!(real, Values::Real(vec![1.0, 32768.0]));
         assert!(Values::of(&[1.0, f64::NAN]).unwrap_err().contains("sample 1"));
         let collect = |all: &[&Values]| {
-            let mut collector = Collector::new(folder.path()).unwrap();
+            let mut collector = Collector::new(folder.path());
             for (number, values) in all.iter().enumerate() {
                 collector.add(format!("r{number}"), values).unwrap();
             }
@@ -152,7 +168,7 @@ mod tests {
         };
         let mut both = collect(&[&whole, &whole]);
         assert!(both.whole);
-        assert_eq!(both.bytes(1).unwrap(), [1, 0, 0, 128, 255, 127]);
+        assert_eq!(both.bytes(1).unwrap().as_ref(), [1, 0, 0, 128, 255, 127]);
         let mut mixed = collect(&[&whole, &real]);
         assert!(!mixed.whole);
         let bytes = mixed.bytes(0).unwrap();
@@ -165,7 +181,7 @@ mod tests {
     fn a_recording_that_cannot_be_normalised_is_named() {
         let folder = tempfile::tempdir().unwrap();
         for values in [vec![], vec![3], vec![3, 3, 3]] {
-            let error = Collector::new(folder.path()).unwrap().add("A1".into(), &Values::Whole(values)).unwrap_err();
+            let error = Collector::new(folder.path()).add("A1".into(), &Values::Whole(values)).unwrap_err();
             assert!(error.to_string().starts_with("A1: "), "{error}");
         }
     }

@@ -44,8 +44,9 @@ impl Wanted<'_> {
             return Err(wrong(shown, &format!("expected {name} of shape {shape:?}, found {found:?}")));
         }
         let mut values = Vec::new();
-        if found.len() == 1 {
-            values.resize(found[0], 0.0);
+        if !npy.header().fortran {
+            // as many as the pickle's bytes hold
+            values.resize(npy.remaining(), 0.0);
             npy.next_f32(&mut values).map_err(damaged)?;
         } else {
             npy.rows_f32::<Trouble>(self.scratch, &mut |_, row| {
