@@ -7,6 +7,7 @@ use crate::data::dtype::Dtype;
 use crate::data::npy_header::parse_header;
 use crate::data::pickle::Pickle;
 use crate::data::pickle_object::{Arriving, Id, Object, Taker};
+use bytemuck::Pod;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -135,6 +136,9 @@ impl<R: Read> Npy<R> {
     /// The next values in file order; integers above 2⁵³ are rounded.
     pub fn next_f64(&mut self, out: &mut [f64]) -> Result<(), NpyError> {
         let dtype = self.number()?;
+        if dtype.is_native('f', 8) {
+            return self.fill_as_they_are(out);
+        }
         for out in out.chunks_mut(PIECE / dtype.width) {
             self.fill(out.len())?;
             dtype.f64s(&self.bytes, out);
@@ -145,6 +149,9 @@ impl<R: Read> Npy<R> {
     /// The next values in file order, rounded to f32.
     pub fn next_f32(&mut self, out: &mut [f32]) -> Result<(), NpyError> {
         let dtype = self.number()?;
+        if dtype.is_native('f', 4) {
+            return self.fill_as_they_are(out);
+        }
         for out in out.chunks_mut(PIECE / dtype.width) {
             self.fill(out.len())?;
             dtype.f32s(&self.bytes, out);
@@ -247,10 +254,11 @@ impl<R: Read> Npy<R> {
             return Err(self.error(format!("expected an array of objects, found {}", self.kind_found())));
         }
         let mut take = |array: &Arriving, reader: &mut dyn Read| taker(array, reader);
-        let mut reader = io::BufReader::with_capacity(PIECE, &mut self.reader);
-        let pickle = Pickle::read_taking(&self.file, &mut reader, scratch, &mut take);
-        let pickle =
-            pickle.map_err(|e| NpyError { file: e.file, offset: self.at + e.offset, problem: e.problem })?;
+        let pickle = Pickle::read_taking(&self.file, &mut self.reader, scratch, &mut take).map_err(|e| NpyError {
+            file: e.file,
+            offset: self.at + e.offset,
+            problem: e.problem,
+        })?;
         match pickle.get(pickle.root()) {
             Object::Array { dtype, shape, .. } if dtype.kind == 'O' && *shape == self.header.shape => Ok(pickle),
             Object::Array { shape, .. } => {
@@ -315,16 +323,27 @@ impl<R: Read> Npy<R> {
         Ok(())
     }
 
+    /// Reads elements whose bytes in the file are those in memory.
+    fn fill_as_they_are<T: Pod>(&mut self, out: &mut [T]) -> Result<(), NpyError> {
+        self.count(out.len())?;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
+        let len = bytes.len();
+        let read = self.reader.read_exact(bytes);
+        read.map_err(|e| self.cut(&e))?;
+        self.at += len as u64;
+        self.left -= out.len();
+        Ok(())
+    }
+
     /// Appends values piece by piece, so that `out` grows no faster than the file gives.
     fn append_f32(&mut self, mut count: usize, out: &mut Vec<f32>) -> Result<(), NpyError> {
         while count > 0 {
             let (piece, start) = (count.min(PIECE / self.header.width), out.len());
-            self.fill(piece)?;
             if out.capacity() - start < piece {
                 out.reserve(count.min(AHEAD));
             }
             out.resize(start + piece, 0.0);
-            self.header.dtype().f32s(&self.bytes, &mut out[start..]);
+            self.next_f32(&mut out[start..])?;
             count -= piece;
         }
         Ok(())
@@ -364,7 +383,12 @@ pub fn array_of<'a>(file: &str, pickle: &'a Pickle, id: Id) -> Result<Npy<Box<dy
 /// first byte.
 pub fn arriving<R: Read>(file: &str, array: &Arriving, reader: R) -> Result<Npy<R>, NpyError> {
     let Dtype { kind, width, big_endian } = array.dtype;
-    Npy::start(file, reader, 0, NpyHeader { kind, width, big_endian, fortran: array.fortran, shape: array.shape.clone() })
+    Npy::start(
+        file,
+        reader,
+        0,
+        NpyHeader { kind, width, big_endian, fortran: array.fortran, shape: array.shape.clone() },
+    )
 }
 
 fn is_complex(dtype: Dtype) -> bool {

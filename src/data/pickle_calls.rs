@@ -107,7 +107,9 @@ fn array(objects: &[Object], shape: Id, dtype: Id, fortran: bool, data: Id) -> S
         Object::Bytes(bytes) if dtype.kind != 'O' => {
             (bytes.len(), elements.and_then(|n| n.checked_mul(dtype.width as u64)))
         }
-        Object::Taken { len, .. } if dtype.kind != 'O' => (*len, elements.and_then(|n| n.checked_mul(dtype.width as u64))),
+        Object::Taken { len, .. } if dtype.kind != 'O' => {
+            (*len, elements.and_then(|n| n.checked_mul(dtype.width as u64)))
+        }
         Object::List(items) if dtype.kind == 'O' => (items.len() as u64, elements),
         _ => return Err("an array without data".into()),
     };

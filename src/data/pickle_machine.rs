@@ -6,7 +6,7 @@ use crate::data::pickle_object::{Id, Object, Taker};
 use crate::data::pickle_text::{read_escaped, read_quoted};
 use crate::data::spill::{SpillWriter, pour};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 /// A longer text is damage. Bytes written at protocol 2 come as text, so a text may be as long as an array (CIFAR: 307 MB).
@@ -16,7 +16,7 @@ type Step<T> = Result<T, String>;
 
 /// The machine that pickles are programs for, reduced to what builds data.
 pub struct Machine<'a> {
-    reader: &'a mut dyn Read,
+    reader: BufReader<&'a mut dyn Read>,
     at: u64,
     scratch: &'a Path,
     taker: Option<&'a mut Taker<'a>>,
@@ -30,9 +30,11 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Long byte strings go to nameless files in `scratch`.
+    /// Long byte strings go to nameless files in `scratch`. More may be read than the pickle holds.
     pub fn new(reader: &'a mut dyn Read, scratch: &'a Path, taker: Option<&'a mut Taker<'a>>) -> Self {
         let (objects, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
+        // most reads are of one byte; those of arrays pass the buffer by
+        let reader = BufReader::with_capacity(1 << 13, reader);
         Machine { reader, at: 0, scratch, taker, taken: 0, objects, stack, marks, memo: BTreeMap::new() }
     }
 
@@ -385,7 +387,7 @@ impl<'a> Machine<'a> {
         let floor = self.floor();
         let Some(taker) = &mut self.taker else { return Ok(false) };
         let Some(array) = arriving(&self.objects, &self.stack[floor..], len) else { return Ok(false) };
-        let mut bytes = Read::take(&mut *self.reader, len);
+        let mut bytes = Read::take(&mut self.reader, len);
         let taken = taker(&array, &mut bytes)?;
         let left = bytes.limit();
         self.at += len - left;
@@ -406,7 +408,7 @@ impl<'a> Machine<'a> {
             return Err(format!("a text of {len} bytes"));
         }
         let mut bytes = Vec::new();
-        let copied = self.reader.take(len).read_to_end(&mut bytes).map_err(|e| cut(&e))?;
+        let copied = Read::take(&mut self.reader, len).read_to_end(&mut bytes).map_err(|e| cut(&e))?;
         self.at += copied as u64;
         if (copied as u64) < len {
             return Err(format!("a text of {len} bytes ends after {copied}"));

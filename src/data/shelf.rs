@@ -1,20 +1,25 @@
 //! Byte strings put away in one order and taken back in another: in memory while they are few, in a nameless scratch file
 //! once they are many. Knows no format.
 
+use crate::data::spill::pour;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Above this many bytes a shelf goes to disk.
-const IN_MEMORY: usize = 64 << 20;
+const IN_MEMORY: u64 = 64 << 20;
+
+/// Memory grows by so many bytes: one growing vector would be copied each time.
+const PIECE: usize = 1 << 20;
 
 /// Takes byte strings in.
 pub struct Shelf {
     folder: PathBuf,
-    memory: Vec<u8>,
+    /// All full but the last.
+    memory: Vec<Vec<u8>>,
     file: Option<BufWriter<File>>,
     end: u64,
-    limit: usize,
+    limit: u64,
 }
 
 impl Shelf {
@@ -23,20 +28,64 @@ impl Shelf {
         Shelf { folder: folder.to_path_buf(), memory: Vec::new(), file: None, end: 0, limit: IN_MEMORY }
     }
 
-    /// Puts bytes behind all others; where they begin.
-    pub fn put(&mut self, bytes: &[u8]) -> io::Result<u64> {
-        let at = self.end;
-        if self.file.is_none() && self.memory.len() + bytes.len() > self.limit {
+    /// Makes sure that `more` bytes may come.
+    fn expect(&mut self, more: u64) -> io::Result<()> {
+        if self.file.is_none() && self.end.saturating_add(more) > self.limit {
             let mut file = BufWriter::with_capacity(1 << 16, tempfile::tempfile_in(&self.folder)?);
-            file.write_all(&self.memory)?;
-            self.memory = Vec::new();
+            self.memory.drain(..).try_for_each(|piece| file.write_all(&piece))?;
             self.file = Some(file);
         }
-        match &mut self.file {
-            Some(file) => file.write_all(bytes)?,
-            None => self.memory.extend_from_slice(bytes),
+        Ok(())
+    }
+
+    /// Puts up to `len` bytes of a reader behind all others; how many there were. Where they begin is what `end` was.
+    pub fn fill(&mut self, reader: &mut dyn Read, len: u64) -> io::Result<u64> {
+        self.expect(len)?;
+        let mut done = 0;
+        if let Some(file) = &mut self.file {
+            done = pour(reader, file, len)?;
         }
+        while self.file.is_none() && done < len {
+            match self.memory.last_mut().filter(|piece| piece.len() < PIECE) {
+                Some(piece) => {
+                    let room = (len - done).min((PIECE - piece.len()) as u64);
+                    let count = Read::take(&mut *reader, room).read_to_end(piece)?;
+                    done += count as u64;
+                    if (count as u64) < room {
+                        break;
+                    }
+                }
+                None => self.memory.push(Vec::with_capacity(PIECE)),
+            }
+        }
+        self.end += done;
+        Ok(done)
+    }
+
+    /// Bytes so far.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Puts bytes behind all others; where they begin.
+    pub fn put(&mut self, mut bytes: &[u8]) -> io::Result<u64> {
+        self.expect(bytes.len() as u64)?;
+        let at = self.end;
         self.end += bytes.len() as u64;
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes)?;
+            return Ok(at);
+        }
+        while !bytes.is_empty() {
+            match self.memory.last_mut().filter(|piece| piece.len() < PIECE) {
+                Some(piece) => {
+                    let (now, rest) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
+                    piece.extend_from_slice(now);
+                    bytes = rest;
+                }
+                None => self.memory.push(Vec::with_capacity(PIECE)),
+            }
+        }
         Ok(at)
     }
 
@@ -49,28 +98,32 @@ impl Shelf {
 
 /// Gives byte strings out.
 pub struct Shelved {
-    memory: Vec<u8>,
+    memory: Vec<Vec<u8>>,
     file: Option<File>,
     /// What was read last from the file.
     room: Vec<u8>,
 }
 
 impl Shelved {
-    /// `len` bytes from `at` on, which were put there.
-    pub fn take(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
-        match &mut self.file {
-            None => {
-                let start = usize::try_from(at).ok();
-                let bytes = start.and_then(|start| self.memory.get(start..start.checked_add(len)?));
-                bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
-            }
-            Some(file) => {
-                self.room.resize(len, 0);
-                file.seek(SeekFrom::Start(at))?;
-                file.read_exact(&mut self.room)?;
-                Ok(&self.room)
-            }
+    /// Writes the `len` bytes from `at` on, which were put there.
+    pub fn take(&mut self, at: u64, len: usize, to: &mut dyn Write) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            self.room.resize(len, 0);
+            file.seek(SeekFrom::Start(at))?;
+            file.read_exact(&mut self.room)?;
+            return to.write_all(&self.room);
         }
+        let (mut at, end) = (at as usize, at as usize + len);
+        while at < end {
+            let piece = self.memory.get(at / PIECE).map_or(&[][..], |piece| &piece[(at % PIECE).min(piece.len())..]);
+            if piece.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let piece = &piece[..piece.len().min(end - at)];
+            to.write_all(piece)?;
+            at += piece.len();
+        }
+        Ok(())
     }
 }
 
@@ -81,16 +134,28 @@ mod tests {
     #[test]
     fn bytes_come_back_in_any_order_from_memory_and_from_disk() {
         let folder = tempfile::tempdir().unwrap();
-        for (limit, on_disk) in [(10, true), (1000, false)] {
+        for (limit, on_disk) in [(10, true), (3 << 20, true), (u64::MAX, false)] {
             let mut shelf = Shelf { limit, ..Shelf::new(folder.path()) };
-            let strings: Vec<Vec<u8>> = (0..20).map(|n| vec![n; usize::from(n) % 7]).collect();
-            let places: Vec<u64> = strings.iter().map(|bytes| shelf.put(bytes).unwrap()).collect();
+            // of 0 bytes to more than a piece
+            let strings: Vec<Vec<u8>> = (0..20).map(|n| vec![n; usize::from(n) % 7 * 200_000]).collect();
+            let mut put = |(n, bytes): (usize, &Vec<u8>)| match n % 2 {
+                0 => shelf.put(bytes).unwrap(),
+                _ => {
+                    let at = shelf.end();
+                    assert_eq!(shelf.fill(&mut bytes.as_slice(), bytes.len() as u64).unwrap(), bytes.len() as u64);
+                    at
+                }
+            };
+            let places: Vec<u64> = strings.iter().enumerate().map(&mut put).collect();
+            assert_eq!(shelf.fill(&mut [1, 2].as_slice(), 5).unwrap(), 2);
             let mut shelved = shelf.finish().unwrap();
             assert_eq!(shelved.file.is_some(), on_disk);
             for n in [19, 0, 7, 4, 13, 19] {
-                assert_eq!(shelved.take(places[n], strings[n].len()).unwrap(), strings[n]);
+                let mut bytes = Vec::new();
+                shelved.take(places[n], strings[n].len(), &mut bytes).unwrap();
+                assert_eq!(bytes, strings[n]);
             }
-            assert!(shelved.take(places[19], 100).is_err());
+            assert!(shelved.take(places[19], 2_000_000, &mut Vec::new()).is_err());
         }
     }
 }

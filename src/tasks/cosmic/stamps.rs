@@ -232,7 +232,7 @@ impl Stamps {
                 if context.stop_asked() {
                     return Err(StageError::Interrupted);
                 }
-                writer.write_all(shelved.take(kept.record + offset as u64, length)?)?;
+                shelved.take(kept.record + offset as u64, length, &mut writer)?;
             }
         }
         writer.finish()?.close()

@@ -19,7 +19,7 @@ pub fn read(
 ) -> Result<Vec<u32>, StageError> {
     // what was wrong with a signal while it was taken
     let mut broken = None;
-    let (mut bytes, mut taken) = (Vec::new(), 0);
+    let mut taken = 0;
     let mut take = |array: &Arriving, reader: &mut dyn Read| {
         let Arriving { dtype, shape, .. } = array;
         let len: usize = shape.iter().product();
@@ -27,12 +27,7 @@ pub fn read(
         if (dtype.kind, dtype.width, dtype.big_endian) != ('i', 2, false) || !single {
             return Ok(false);
         }
-        bytes.clear();
-        reader.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        if bytes.len() < 2 * len {
-            return Err(format!("the pickle is cut: an array of {} bytes ends after {}", 2 * len, bytes.len()));
-        }
-        let added = collector.add_whole(format!("{file}, recording {taken}"), &bytes);
+        let added = collector.add_whole(format!("{file}, recording {taken}"), len, reader);
         taken += 1;
         added.map_err(|error| {
             broken = Some(error);

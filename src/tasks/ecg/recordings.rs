@@ -4,7 +4,7 @@
 use crate::data::part::little_endian;
 use crate::data::shelf::{Shelf, Shelved};
 use crate::stages::context::StageError;
-use std::borrow::Cow;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Samples of one recording as a file gave them.
@@ -87,10 +87,20 @@ impl Collector {
         self.put(name, values.len(), values.flat(), matches!(values, Values::Whole(_)), &values.bytes())
     }
 
-    /// As `add`, of 16-bit integers as little-endian bytes.
-    pub fn add_whole(&mut self, name: String, bytes: &[u8]) -> Result<(), StageError> {
-        let (values, _) = bytes.as_chunks::<2>();
-        self.put(name, values.len(), values.iter().all(|value| *value == values[0]), true, bytes)
+    /// As `add`, of `len` 16-bit integers as little-endian bytes, read straight to where they stay. Those that are all alike
+    /// are found when they are written.
+    pub fn add_whole(&mut self, name: String, len: usize, reader: &mut dyn Read) -> Result<(), StageError> {
+        let at = self.shelf.end();
+        let found = self.shelf.fill(reader, 2 * len as u64)?;
+        if found < 2 * len as u64 {
+            return Err(StageError::Data(format!(
+                "{name}: {} bytes were expected, found {found}; the file is cut, fetch it again",
+                2 * len
+            )));
+        }
+        check(&name, len, len == 0)?;
+        self.list.push(Recording { name, len, whole: true, at });
+        Ok(())
     }
 
     /// Recordings so far.
@@ -104,18 +114,13 @@ impl Collector {
 
     /// Puts recordings in another order, by their numbers so far; those not among them are left out.
     pub fn arrange(&mut self, order: &[usize], name: impl Fn(usize) -> String) {
-        let arranged = order.iter().enumerate().map(|(number, place)| Recording { name: name(number), ..self.list[*place] });
+        let arranged =
+            order.iter().enumerate().map(|(number, place)| Recording { name: name(number), ..self.list[*place] });
         self.list = arranged.collect();
     }
 
     fn put(&mut self, name: String, len: usize, flat: bool, whole: bool, bytes: &[u8]) -> Result<(), StageError> {
-        if flat || u32::try_from(len).is_err() {
-            let found = if flat { "all alike" } else { "too many" };
-            return Err(StageError::Data(format!(
-                "{name}: a recording of values that differ was expected, found {len} values, {found}: it cannot be \
-                 normalised; leave it out and set data.recordings to what is left"
-            )));
-        }
+        check(&name, len, flat)?;
         self.list.push(Recording { name, len, whole, at: self.shelf.put(bytes)? });
         Ok(())
     }
@@ -123,6 +128,47 @@ impl Collector {
     pub fn finish(self) -> Result<Recordings, StageError> {
         let whole = self.list.iter().all(|recording| recording.whole);
         Ok(Recordings { shelf: self.shelf.finish()?, list: self.list, whole })
+    }
+}
+
+fn check(name: &str, len: usize, flat: bool) -> Result<(), StageError> {
+    let found = match (flat, u32::try_from(len)) {
+        (true, _) => "all alike",
+        (false, Err(_)) => "too many",
+        (false, Ok(_)) => return Ok(()),
+    };
+    Err(StageError::Data(format!(
+        "{name}: a recording of values that differ was expected, found {len} values, {found}: it cannot be normalised; leave it \
+         out and set data.recordings to what is left"
+    )))
+}
+
+/// Passes 16-bit integers on, and knows whether one differs from the first.
+struct Differing<'a> {
+    output: &'a mut dyn Write,
+    first: Option<u8>,
+    second: Option<u8>,
+    /// Which byte of a pair comes next.
+    odd: bool,
+    found: bool,
+}
+
+impl Write for Differing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for byte in bytes {
+            if self.found {
+                break;
+            }
+            let of_first = if self.odd { &mut self.second } else { &mut self.first };
+            self.found = *of_first.get_or_insert(*byte) != *byte;
+            self.odd = !self.odd;
+        }
+        self.output.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 
@@ -135,21 +181,29 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// The values as little-endian bytes: 16-bit integers where all recordings are whole, else single precision.
-    pub fn bytes(&mut self, number: usize) -> Result<Cow<'_, [u8]>, StageError> {
-        let Recording { len, whole, at, .. } = self.list[number];
-        let bytes = self.shelf.take(at, len * if whole { 2 } else { 4 })?;
-        if !whole || self.whole {
-            return Ok(Cow::Borrowed(bytes));
+    /// Writes the values as little-endian bytes: 16-bit integers where all recordings are whole, else single precision.
+    pub fn write(&mut self, number: usize, output: &mut dyn Write) -> Result<(), StageError> {
+        let Recording { len, whole, at, ref name } = self.list[number];
+        if !whole {
+            return Ok(self.shelf.take(at, 4 * len, output)?);
+        }
+        let mut values = Vec::new();
+        let output_of_whole: &mut dyn Write = if self.whole { output } else { &mut values };
+        let mut passing = Differing { output: output_of_whole, first: None, second: None, odd: false, found: false };
+        self.shelf.take(at, 2 * len, &mut passing)?;
+        check(name, len, !passing.found)?;
+        if self.whole {
+            return Ok(());
         }
         let value = |pair: &[u8; 2]| f32::from(i16::from_le_bytes(*pair)).to_le_bytes();
-        Ok(Cow::Owned(bytes.as_chunks::<2>().0.iter().flat_map(value).collect()))
+        let values: Vec<u8> = values.as_chunks::<2>().0.iter().flat_map(value).collect();
+        Ok(output.write_all(&values)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Collector, Values};
+    use super::{Collector, Recordings, Values};
 
     #[test]
     fn whole_numbers_stay_whole_unless_others_are_not() {
@@ -166,15 +220,37 @@ mod tests {
             }
             collector.finish().unwrap()
         };
+        let bytes = |recordings: &mut Recordings, number| {
+            let mut bytes = Vec::new();
+            recordings.write(number, &mut bytes).unwrap();
+            bytes
+        };
         let mut both = collect(&[&whole, &whole]);
         assert!(both.whole);
-        assert_eq!(both.bytes(1).unwrap().as_ref(), [1, 0, 0, 128, 255, 127]);
+        assert_eq!(bytes(&mut both, 1), [1, 0, 0, 128, 255, 127]);
         let mut mixed = collect(&[&whole, &real]);
         assert!(!mixed.whole);
-        let bytes = mixed.bytes(0).unwrap();
-        assert_eq!(bytes[..8], [1f32.to_le_bytes(), (-32768f32).to_le_bytes()].concat());
-        let bytes = mixed.bytes(1).unwrap();
-        assert_eq!(bytes, [1f32.to_le_bytes(), 32768f32.to_le_bytes()].concat());
+        assert_eq!(bytes(&mut mixed, 0)[..8], [1f32.to_le_bytes(), (-32768f32).to_le_bytes()].concat());
+        assert_eq!(bytes(&mut mixed, 1), [1f32.to_le_bytes(), 32768f32.to_le_bytes()].concat());
+    }
+
+    #[test]
+    fn recordings_are_taken_from_a_reader_and_flat_ones_are_found_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut collector = Collector::new(folder.path());
+        for bytes in [[1, 2, 1, 2, 1, 3], [1, 2, 1, 2, 1, 2]] {
+            collector.add_whole("A2".into(), 3, &mut bytes.as_slice()).unwrap();
+        }
+        assert!(
+            collector.add_whole("A3".into(), 3, &mut [1u8, 2].as_slice()).unwrap_err().to_string().contains("is cut")
+        );
+        collector.arrange(&[1, 0], |number| format!("r{number}"));
+        let mut recordings = collector.finish().unwrap();
+        let mut bytes = Vec::new();
+        recordings.write(1, &mut bytes).unwrap();
+        assert_eq!(bytes, [1, 2, 1, 2, 1, 3]);
+        let error = recordings.write(0, &mut bytes).unwrap_err().to_string();
+        assert!(error.starts_with("r0: ") && error.contains("all alike"), "{error}");
     }
 
     #[test]

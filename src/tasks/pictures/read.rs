@@ -29,7 +29,11 @@ pub type Open<'o, W> = dyn FnMut(&Wanted, &mut dyn Context) -> Result<W, StageEr
 
 /// Reads slot `raw`: `train`, `test`, `meta` (Python version) or `train.bin`, `test.bin`, `fine_label_names.txt` (binary
 /// version), as files or inside an archive. Pixels go to what `open` gives, those of `wanted.count` pictures.
-pub fn read<W: Write>(wanted: &[Wanted], context: &mut dyn Context, open: &mut Open<W>) -> Result<Found<W>, StageError> {
+pub fn read<W: Write>(
+    wanted: &[Wanted],
+    context: &mut dyn Context,
+    open: &mut Open<W>,
+) -> Result<Found<W>, StageError> {
     let mut found =
         Found { scratch: context.scratch()?, names: context.names(RAW), parts: BTreeMap::new(), class_names: None };
     for name in context.names(RAW) {
@@ -161,7 +165,6 @@ fn python_pictures<W: Write>(
     count: usize,
     mut pixels: W,
 ) -> Result<Pictures<W>, StageError> {
-    let mut reader = io::BufReader::with_capacity(1 << 16, reader);
     // what happened while the pixels were taken
     let mut taken: Option<io::Result<()>> = None;
     let mut take = |array: &Arriving, reader: &mut dyn Read| {
@@ -174,7 +177,7 @@ fn python_pictures<W: Write>(
         taken = Some(poured.map(drop));
         failed.map_or(Ok(true), Err)
     };
-    let pickle = Pickle::read_taking(shown, &mut reader, scratch, &mut take);
+    let pickle = Pickle::read_taking(shown, reader, scratch, &mut take);
     if let Some(Err(error)) = taken {
         return Err(error.into());
     }
@@ -235,7 +238,7 @@ fn binary_pictures<W: Write>(
 }
 
 fn python_names(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Vec<String>, StageError> {
-    let mut reader = io::BufReader::new(reader.take(LONGEST_NAMES));
+    let mut reader = reader.take(LONGEST_NAMES);
     let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
     let names = pickle.item(pickle.root(), "fine_label_names").map(|id| pickle.get(id));
     let names = match names {

@@ -176,9 +176,8 @@ impl Gathering {
             Promise { name: "folded", dtype: Dtype::U8, shape: &[wanted] },
         ];
         let mut writer = PartWriter::start(context.create(&format!("{part}.safetensors"))?, &promises)?;
-        let mut copy = |run: Run, writer: &mut dyn Write| -> io::Result<()> {
-            writer.write_all(shelved.take(run.start, 4 * run.values)?)
-        };
+        let mut copy =
+            |run: Run, writer: &mut dyn Write| -> io::Result<()> { shelved.take(run.start, 4 * run.values, writer) };
         for (features, distances) in &proteins {
             if context.stop_asked() {
                 return Err(StageError::Interrupted);

@@ -143,7 +143,9 @@ impl Wanted {
                     )));
                 }
                 if taken.is_some() {
-                    return Err(wrong("`data` as the only array of so many days; save it again with `data` and `label` alone"));
+                    return Err(wrong(
+                        "`data` as the only array of so many days; save it again with `data` and `label` alone",
+                    ));
                 }
                 into.fill(data)?;
             }

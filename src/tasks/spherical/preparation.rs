@@ -135,7 +135,12 @@ fn start(part: &str, count: usize, context: &mut dyn Context) -> Result<PartWrit
 }
 
 /// Projects the pictures of one part, chunk by chunk, and writes it.
-fn project(pictures: Pictures<SpillWriter>, part: &str, all: usize, context: &mut dyn Context) -> Result<(), StageError> {
+fn project(
+    pictures: Pictures<SpillWriter>,
+    part: &str,
+    all: usize,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
     let count = pictures.labels.len();
     let mut writer = start(part, count, context)?;
     writer.write_all(&pictures.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>())?;
