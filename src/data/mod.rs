@@ -27,6 +27,7 @@ pub mod npy_writer;
 pub mod npz;
 pub mod numpy_random;
 pub mod part;
+pub mod part_reader;
 pub mod pickle;
 pub mod pickle_calls;
 pub mod pickle_machine;

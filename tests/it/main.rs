@@ -25,6 +25,7 @@ mod own_data;
 mod paper_tables;
 mod progress;
 mod psicov;
+mod readme;
 mod report;
 mod rerun;
 mod resume;
