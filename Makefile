@@ -39,9 +39,9 @@ golden: ## renew tests/golden/ from what the program gives now; read the diff be
 
 FUZZED = archive csv fits hdf5 manifest mat npy npz pickle text wav
 
-fuzz: ## a minute of every reader on damaged input (needs cargo-fuzz and a nightly compiler)
+fuzz: ## three minutes of every reader on damaged input (needs cargo-fuzz and a nightly compiler)
 	fuzz/seed.sh
-	for target in $(FUZZED); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 -rss_limit_mb=2048 || exit 1; done
+	for target in $(FUZZED); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=180 -rss_limit_mb=2048 || exit 1; done
 
 large: ## memory stays below 1 GB for files of 3 to 5 GB (three minutes, 20 GB of disk, needs python3)
 	$(CARGO) build --release

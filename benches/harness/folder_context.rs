@@ -53,7 +53,10 @@ impl Context for FolderContext {
     }
 
     fn create(&mut self, name: &str) -> Result<Box<dyn Output>, StageError> {
-        let file = File::create(self.outputs.join(name))?;
+        let path = self.outputs.join(name);
+        // A file that is made shorter and closed is flushed at once by some file systems; the store makes new ones.
+        let _ = fs::remove_file(&path);
+        let file = File::create(path)?;
         Ok(Box::new(FileOutput(BufWriter::with_capacity(1 << 16, file))))
     }
 

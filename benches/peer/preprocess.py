@@ -122,7 +122,9 @@ def auroc(arrays, spread):
 def save(arrays, part, **tensors):
     """Each tensor as the bytes of a file; ours writes them one behind the other into one."""
     for name, values in tensors.items():
-        np.ascontiguousarray(values).tofile(arrays["out"] / f"{part}.{name}")
+        path = arrays["out"] / f"{part}.{name}"
+        path.unlink(missing_ok=True)  # as ours: a file that is made shorter and closed is flushed at once by some file systems
+        np.ascontiguousarray(values).tofile(path)
 
 
 def pictures(arrays, part):

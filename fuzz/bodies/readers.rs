@@ -9,9 +9,10 @@ use nasperf_pipe::data::fits::Fits;
 use nasperf_pipe::data::hdf5_values::Hdf5;
 use nasperf_pipe::data::mat4::Mat4;
 use nasperf_pipe::data::mat5::Mat5;
-use nasperf_pipe::data::npy::{Npy, NpyError, array_of};
+use nasperf_pipe::data::npy::{Npy, NpyError, array_of, arriving};
 use nasperf_pipe::data::npz::{NpzError, arrays};
 use nasperf_pipe::data::pickle::Pickle;
+use nasperf_pipe::data::pickle_object::Arriving;
 use nasperf_pipe::data::wav::Wav;
 use nasperf_pipe::data::wfdb::read_header;
 use std::io::{self, Read};
@@ -24,6 +25,23 @@ const VALUES: u64 = 1 << 12;
 
 pub fn pickle(bytes: &[u8]) {
     if let Ok(pickle) = Pickle::read("x", &mut &bytes[..], Path::new(".")) {
+        walk(&pickle);
+    }
+    // arrays taken as they arrive: the first half of the values, then what is left
+    let mut take = |array: &Arriving, reader: &mut dyn Read| {
+        let Ok(mut npy) = arriving("x", array, reader) else { return Ok(false) };
+        let mut values = vec![0.0; (npy.remaining() / 2).min(VALUES as usize)];
+        npy.next_f64(&mut values).map(|()| npy.remaining() == 0).map_err(|e| e.to_string())
+    };
+    if let Ok(pickle) = Pickle::read_taking("x", &mut &bytes[..], Path::new("."), &mut take) {
+        pickle.taken(pickle.root());
+        walk(&pickle);
+    }
+    let mut all = |array: &Arriving, reader: &mut dyn Read| {
+        io::copy(reader, &mut io::sink()).map_err(|e| e.to_string())?;
+        Ok(array.dtype.is_number())
+    };
+    if let Ok(pickle) = Pickle::read_taking("x", &mut &bytes[..], Path::new("."), &mut all) {
         walk(&pickle);
     }
 }

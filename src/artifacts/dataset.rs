@@ -1,6 +1,7 @@
 //! A prepared data set: `dataset.json` and one safetensors file per part. Knows no task; values are as the official
 //! files hold them (pixels as `u8`, fields in physical units), so that augmentation and normalisation stay with the objective.
 
+use crate::artifacts::array_bytes::ArrayBytes;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -84,22 +85,22 @@ pub struct DatasetMeta {
 pub struct Array {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
-    pub bytes: Vec<u8>,
+    pub bytes: ArrayBytes,
 }
 
 impl Array {
     pub fn f32(shape: &[usize], values: &[f32]) -> Self {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into();
         Array { dtype: Dtype::F32, shape: shape.to_vec(), bytes }
     }
 
     pub fn u32(shape: &[usize], values: &[u32]) -> Self {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into();
         Array { dtype: Dtype::U32, shape: shape.to_vec(), bytes }
     }
 
     pub fn u8(shape: &[usize], values: Vec<u8>) -> Self {
-        Array { dtype: Dtype::U8, shape: shape.to_vec(), bytes: values }
+        Array { dtype: Dtype::U8, shape: shape.to_vec(), bytes: values.into() }
     }
 
     /// The values of an `f32` array.
@@ -153,7 +154,7 @@ pub fn encode(arrays: &[(&str, &Array)]) -> Result<Vec<u8>, String> {
 pub fn decode(bytes: &[u8], name: &str) -> Result<Array, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let view = file.tensor(name).map_err(|e| format!("{name}: {e}"))?;
-    Ok(Array { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() })
+    Ok(Array { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec().into() })
 }
 
 /// All arrays of a safetensors file, by name.
@@ -162,7 +163,7 @@ pub fn decode_all(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     let array = |view: &TensorView<'_>| Array {
         dtype: view.dtype(),
         shape: view.shape().to_vec(),
-        bytes: view.data().to_vec(),
+        bytes: view.data().to_vec().into(),
     };
     Ok(file.iter().map(|(name, view)| (name.to_string(), array(&view))).collect())
 }

@@ -1,5 +1,6 @@
 //! Typed results that travel between stages, one file per type, each with its format version.
 pub mod architecture;
+pub mod array_bytes;
 pub mod dataset;
 pub mod published;
 pub mod sample_view;

@@ -38,10 +38,15 @@ impl Part {
 
     /// From the bytes of `<name>.safetensors`, which must hold `x` and `y`.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Part, String> {
-        let mut more = decode_all(bytes).map_err(|e| format!("{name}.safetensors: {e}"))?;
+        let of_file = |problem| format!("{name}.safetensors: {problem}");
+        Part::of(decode_all(bytes).map_err(of_file)?).map_err(of_file)
+    }
+
+    /// From its arrays by name, among them `x` and `y`.
+    pub fn of(mut more: BTreeMap<String, Array>) -> Result<Part, String> {
         let mut take = |tensor: &str| {
             let array = more.remove(tensor).filter(|array| !array.shape.is_empty());
-            array.ok_or_else(|| format!("{name}.safetensors: an array `{tensor}` with rows was expected, found none"))
+            array.ok_or_else(|| format!("an array `{tensor}` with rows was expected, found none"))
         };
         let (x, y) = (take("x")?, take("y")?);
         Ok(Part { x, y, more })

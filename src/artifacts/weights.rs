@@ -29,7 +29,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Saved>, String> {
         if view.dtype() != Dtype::F32 {
             return Err(format!("{name}: an F32 array was expected, found {:?}", view.dtype()));
         }
-        let array = Array { dtype: Dtype::F32, shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+        let array = Array { dtype: Dtype::F32, shape: view.shape().to_vec(), bytes: view.data().to_vec().into() };
         saved.push(Saved { name, shape: array.shape.clone(), values: array.to_f32()? });
     }
     saved.sort_by(|a, b| a.name.cmp(&b.name));

@@ -7,7 +7,7 @@ use crate::cli::session::Session;
 
 pub fn check(options: &ManifestOptions) -> Outcome {
     let session = Session::open(Catalog::collect(), &options.manifest, &options.layers)?;
-    for note in &session.manifest.notes {
+    for note in session.manifest.notes.iter().chain(&session.manifest.overrides) {
         println!("note: {note}");
     }
     println!(

@@ -216,7 +216,7 @@ pub struct StatusOptions {
 
 #[derive(Args, Debug, Clone)]
 pub struct LogsOptions {
-    /// The node's label or the beginning of its stage and names
+    /// The node, such as 'retrain[task=darcy,method=wrn/default,seed=0]'; of a selector that matches several, they are listed
     #[arg(value_name = "NODE")]
     pub node: String,
     /// The run to look in first [default: the latest that ran the node]

@@ -40,7 +40,7 @@ pub fn plan(options: &PlanOptions) -> Outcome {
         println!("{:#}", value(stages, &session.plan, &status, &remarks, &estimate));
         return Ok(DONE);
     }
-    for note in &session.manifest.notes {
+    for note in session.manifest.notes.iter().chain(&session.manifest.overrides) {
         eprintln!("note: {note}");
     }
     print!("{}", text(stages, &session.plan, &status, &remarks, &estimate));

@@ -13,6 +13,7 @@ use crate::execute::run_log::{NodeEnd, RUN_FORMAT, RunFile, RunLog, node_log};
 use crate::execute::scheduler::{Backing, Options, Scheduler};
 use crate::execute::state::State;
 use crate::manifest::duration::seconds;
+use crate::manifest::resolve::Manifest;
 use crate::plan::graph::Graph;
 use crate::plan::stale::Status;
 use crate::progress::choose::{Surroundings, choose, display};
@@ -47,8 +48,8 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
         Exit::usage(format!("--save-every `{}`: write a time such as 0s, 30s, 5m or 1h", options.save_every))
     })?;
     let session = Session::open(catalog, &options.manifest.manifest, &layers)?;
-    for note in &session.manifest.notes {
-        eprintln!("note: {note}");
+    if options.format != Format::Json {
+        say_notes(&session.manifest);
     }
     let store = open_store(&options.cache.cache)?;
     let (targets, mut forced) = session.targets(select)?;
@@ -116,6 +117,20 @@ pub fn execute(options: &RunOptions, catalog: Catalog, select: &SelectOptions) -
         };
     }
     unreachable!("the loop ends by returning")
+}
+
+/// What the grid leaves out, and that there are overrides; `plan` counts their cells one by one.
+fn say_notes(manifest: &Manifest) {
+    for note in &manifest.notes {
+        eprintln!("note: {note}");
+    }
+    match manifest.overrides.as_slice() {
+        [] => {}
+        [only] => eprintln!("note: {only}"),
+        several => {
+            eprintln!("note: {} overrides apply; `nasperf-pipe plan` lists them with their cells", several.len())
+        }
+    }
 }
 
 fn scheduling(options: &RunOptions, targets: &[bool], forced: &[bool], save_every: u64) -> Options {

@@ -40,6 +40,11 @@ impl Dtype {
         }
     }
 
+    /// True where elements of this type lie in memory as numbers of this machine do: kind, width and byte order.
+    pub fn is_native(self, kind: char, width: usize) -> bool {
+        (self.kind, self.width, self.big_endian) == (kind, width, cfg!(target_endian = "big"))
+    }
+
     /// The values of `out.len()` elements. Integers above 2⁵³ are rounded.
     ///
     /// # Panics

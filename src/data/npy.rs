@@ -6,7 +6,8 @@ use crate::data::columns::Columns;
 use crate::data::dtype::Dtype;
 use crate::data::npy_header::parse_header;
 use crate::data::pickle::Pickle;
-use crate::data::pickle_object::{Id, Object};
+use crate::data::pickle_object::{Arriving, Id, Object, Taker};
+use bytemuck::Pod;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::path::Path;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Bytes read at once.
 const PIECE: usize = 1 << 16;
+/// Values for which room is made before they come.
+const AHEAD: usize = 1 << 18;
 /// A column-by-column array is turned in memory up to this many values, and in blocks of as many from a scratch file above.
 const BLOCK: usize = 1 << 24;
 
@@ -133,7 +136,10 @@ impl<R: Read> Npy<R> {
     /// The next values in file order; integers above 2⁵³ are rounded.
     pub fn next_f64(&mut self, out: &mut [f64]) -> Result<(), NpyError> {
         let dtype = self.number()?;
-        for out in out.chunks_mut(PIECE / 8) {
+        if dtype.is_native('f', 8) {
+            return self.fill_as_they_are(out);
+        }
+        for out in out.chunks_mut(PIECE / dtype.width) {
             self.fill(out.len())?;
             dtype.f64s(&self.bytes, out);
         }
@@ -143,7 +149,10 @@ impl<R: Read> Npy<R> {
     /// The next values in file order, rounded to f32.
     pub fn next_f32(&mut self, out: &mut [f32]) -> Result<(), NpyError> {
         let dtype = self.number()?;
-        for out in out.chunks_mut(PIECE / 8) {
+        if dtype.is_native('f', 4) {
+            return self.fill_as_they_are(out);
+        }
+        for out in out.chunks_mut(PIECE / dtype.width) {
             self.fill(out.len())?;
             dtype.f32s(&self.bytes, out);
         }
@@ -235,12 +244,21 @@ impl<R: Read> Npy<R> {
     }
 
     /// The pickle behind an array of objects. Its root is an array of the header's shape whose `data` lists the elements.
-    pub fn into_object(mut self, scratch: &Path) -> Result<Pickle, NpyError> {
+    pub fn into_object(self, scratch: &Path) -> Result<Pickle, NpyError> {
+        self.into_object_taking(scratch, &mut |_, _| Ok(false))
+    }
+
+    /// As `into_object`; `taker` may read arrays inside as they arrive.
+    pub fn into_object_taking(mut self, scratch: &Path, taker: &mut Taker<'_>) -> Result<Pickle, NpyError> {
         if self.header.kind != 'O' {
             return Err(self.error(format!("expected an array of objects, found {}", self.kind_found())));
         }
-        let pickle = Pickle::read(&self.file, &mut io::BufReader::with_capacity(PIECE, &mut self.reader), scratch)
-            .map_err(|e| NpyError { file: e.file, offset: self.at + e.offset, problem: e.problem })?;
+        let mut take = |array: &Arriving, reader: &mut dyn Read| taker(array, reader);
+        let pickle = Pickle::read_taking(&self.file, &mut self.reader, scratch, &mut take).map_err(|e| NpyError {
+            file: e.file,
+            offset: self.at + e.offset,
+            problem: e.problem,
+        })?;
         match pickle.get(pickle.root()) {
             Object::Array { dtype, shape, .. } if dtype.kind == 'O' && *shape == self.header.shape => Ok(pickle),
             Object::Array { shape, .. } => {
@@ -305,13 +323,27 @@ impl<R: Read> Npy<R> {
         Ok(())
     }
 
+    /// Reads elements whose bytes in the file are those in memory.
+    fn fill_as_they_are<T: Pod>(&mut self, out: &mut [T]) -> Result<(), NpyError> {
+        self.count(out.len())?;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(out);
+        let len = bytes.len();
+        let read = self.reader.read_exact(bytes);
+        read.map_err(|e| self.cut(&e))?;
+        self.at += len as u64;
+        self.left -= out.len();
+        Ok(())
+    }
+
     /// Appends values piece by piece, so that `out` grows no faster than the file gives.
     fn append_f32(&mut self, mut count: usize, out: &mut Vec<f32>) -> Result<(), NpyError> {
         while count > 0 {
-            let (piece, start) = (count.min(PIECE / 8), out.len());
-            self.fill(piece)?;
+            let (piece, start) = (count.min(PIECE / self.header.width), out.len());
+            if out.capacity() - start < piece {
+                out.reserve(count.min(AHEAD));
+            }
             out.resize(start + piece, 0.0);
-            self.header.dtype().f32s(&self.bytes, &mut out[start..]);
+            self.next_f32(&mut out[start..])?;
             count -= piece;
         }
         Ok(())
@@ -344,8 +376,19 @@ pub fn array_of<'a>(file: &str, pickle: &'a Pickle, id: Id) -> Result<Npy<Box<dy
         return Err(fail("expected an array of numbers, found an array of objects".into()));
     };
     let reader = bytes.open().map_err(|e| fail(format!("scratch file: {e}")))?;
-    let (kind, width, big_endian) = (dtype.kind, dtype.width, dtype.big_endian);
-    Npy::start(file, reader, 0, NpyHeader { kind, width, big_endian, fortran: *fortran, shape: shape.clone() })
+    arriving(file, &Arriving { dtype: *dtype, shape: shape.clone(), fortran: *fortran }, reader)
+}
+
+/// An array inside a pickle whose elements arrive in `reader`, to be read like a file. Offsets in messages count from its
+/// first byte.
+pub fn arriving<R: Read>(file: &str, array: &Arriving, reader: R) -> Result<Npy<R>, NpyError> {
+    let Dtype { kind, width, big_endian } = array.dtype;
+    Npy::start(
+        file,
+        reader,
+        0,
+        NpyHeader { kind, width, big_endian, fortran: array.fortran, shape: array.shape.clone() },
+    )
 }
 
 fn is_complex(dtype: Dtype) -> bool {

@@ -1,5 +1,5 @@
 //! Writes one part of a data set (`train.safetensors`) in a stream, so that memory does not grow with the data.
-//! The bytes are those of `artifacts/dataset.rs`'s `encode`. Knows no task.
+//! The bytes are those of `artifacts/dataset.rs`'s `encode`, or the same tensors in another order. Knows no task.
 
 use safetensors::Dtype;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ pub struct Promise<'a> {
     pub shape: &'a [usize],
 }
 
-/// Takes the tensors' bytes (row-major, little-endian) in the order of `layout`.
+/// Takes the tensors' bytes (row-major, little-endian), one tensor behind the other.
 pub struct PartWriter<W> {
     output: W,
     left: u64,
@@ -41,10 +41,20 @@ fn bytes_of(promise: &Promise<'_>) -> u64 {
 impl<W: Write> PartWriter<W> {
     /// Writes the header. The tensors follow by `write_all`: `y` (labels, u32) before `x` (pixels, u8), but `x` before `y`
     /// where both are f32.
-    pub fn start(mut output: W, promises: &[Promise<'_>]) -> io::Result<Self> {
+    pub fn start(output: W, promises: &[Promise<'_>]) -> io::Result<Self> {
+        Self::begin(output, layout(promises))
+    }
+
+    /// As `start`, but the tensors follow in the order of `promises`, which the format leaves free: what a raw file has
+    /// first need not wait for the rest. A tensor should begin at a multiple of its type's width.
+    pub fn start_in_order(output: W, promises: &[Promise<'_>]) -> io::Result<Self> {
+        Self::begin(output, promises.iter().collect())
+    }
+
+    fn begin(mut output: W, order: Vec<&Promise<'_>>) -> io::Result<Self> {
         let mut header = String::from("{");
         let mut end = 0;
-        for (i, promise) in layout(promises).into_iter().enumerate() {
+        for (i, promise) in order.into_iter().enumerate() {
             let start = end;
             end += bytes_of(promise);
             let comma = if i == 0 { "" } else { "," };
@@ -96,7 +106,7 @@ impl<W: Write> Write for PartWriter<W> {
 #[cfg(test)]
 mod tests {
     use super::{PartWriter, Promise, little_endian};
-    use crate::artifacts::dataset::{Array, encode};
+    use crate::artifacts::dataset::{Array, decode, encode};
     use safetensors::Dtype;
     use std::io::Write;
 
@@ -124,6 +134,20 @@ mod tests {
         writer.write_all(&x.bytes).unwrap();
         writer.write_all(&x.bytes).unwrap();
         assert_eq!(writer.finish().unwrap(), encode(&[("x", &x), ("y", &x)]).unwrap());
+    }
+
+    #[test]
+    fn tensors_in_another_order_read_the_same() {
+        let (x, y) = (Array::u8(&[4], vec![1, 2, 3, 4]), Array::u32(&[1], &[7]));
+        let promises = [
+            Promise { name: "x", dtype: Dtype::U8, shape: &x.shape },
+            Promise { name: "y", dtype: Dtype::U32, shape: &y.shape },
+        ];
+        let mut writer = PartWriter::start_in_order(Vec::new(), &promises).unwrap();
+        writer.write_all(&x.bytes).unwrap();
+        writer.write_all(&y.bytes).unwrap();
+        let bytes = writer.finish().unwrap();
+        assert_eq!((decode(&bytes, "x").unwrap(), decode(&bytes, "y").unwrap()), (x, y));
     }
 
     #[test]

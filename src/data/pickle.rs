@@ -6,8 +6,7 @@
 
 use crate::data::dtype::Dtype;
 use crate::data::pickle_machine::Machine;
-use crate::data::pickle_object::{Id, Object};
-use crate::data::spill::Spill;
+use crate::data::pickle_object::{Id, Object, Taker};
 use std::io::Read;
 use std::path::Path;
 
@@ -29,9 +28,33 @@ pub struct Pickle {
 impl Pickle {
     /// Reads one pickle from its first byte to its STOP. `scratch` takes long byte strings.
     pub fn read(file: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Pickle, PickleError> {
-        match Machine::new(reader, scratch).run() {
+        Pickle::run(file, Machine::new(reader, scratch, None))
+    }
+
+    /// As `read`, but `taker` may read the elements of arrays as they arrive, so that they are kept nowhere. Which arrays
+    /// they were is known at the end: `taken`.
+    pub fn read_taking<'a>(
+        file: &str,
+        reader: &'a mut dyn Read,
+        scratch: &'a Path,
+        taker: &'a mut Taker<'a>,
+    ) -> Result<Pickle, PickleError> {
+        Pickle::run(file, Machine::new(reader, scratch, Some(taker)))
+    }
+
+    fn run(file: &str, machine: Machine<'_>) -> Result<Pickle, PickleError> {
+        match machine.run() {
             Ok((objects, root)) => Ok(Pickle { objects, root }),
             Err((offset, problem)) => Err(PickleError { file: file.to_string(), offset, problem }),
+        }
+    }
+
+    /// The number, in the order of taking, of the array `id` whose elements were taken.
+    pub fn taken(&self, id: Id) -> Option<usize> {
+        let Object::Array { data, .. } = self.get(id) else { return None };
+        match self.get(*data) {
+            Object::Taken { number, .. } => Some(*number),
+            _ => None,
         }
     }
 
@@ -41,14 +64,6 @@ impl Pickle {
 
     pub fn get(&self, id: Id) -> &Object {
         &self.objects[id]
-    }
-
-    /// The bytes of a `Bytes` object, taken out of the pickle.
-    pub fn take_bytes(mut self, id: Id) -> Option<Spill> {
-        match self.objects.swap_remove(id) {
-            Object::Bytes(bytes) => Some(bytes),
-            _ => None,
-        }
     }
 
     /// The value of a text (or, from Python 2, byte string) key of the dict `id`; the last one wins, as in Python.
@@ -145,8 +160,9 @@ fn integers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<i64>> {
 #[cfg(test)]
 mod tests {
     use super::{Pickle, PickleError};
-    use crate::data::pickle_object::Object;
+    use crate::data::pickle_object::{Arriving, Object};
     use crate::data::synthetic::{Purpose, Stream};
+    use std::io::Read;
 
     fn read(bytes: &[u8]) -> Result<Pickle, PickleError> {
         // nothing here is long enough to be spilled
@@ -181,6 +197,31 @@ mod tests {
         let Object::Bytes(bytes) = pickle.get(*data) else { panic!() };
         assert_eq!(bytes.in_memory(), Some(&[1u8, 2, 3, 4][..]));
         assert!(pickle.item(pickle.root(), "z").is_none());
+    }
+
+    #[test]
+    fn elements_can_be_taken_as_they_arrive() {
+        let bytes = sample();
+        let mut seen = Vec::new();
+        let mut take = |array: &Arriving, reader: &mut dyn Read| {
+            assert_eq!((array.dtype.kind, array.shape.as_slice(), array.fortran), ('u', &[2, 2][..], false));
+            reader.read_to_end(&mut seen).map_err(|e| e.to_string())?;
+            Ok(true)
+        };
+        let pickle = Pickle::read_taking("x.pkl", &mut &bytes[..], std::path::Path::new("."), &mut take).unwrap();
+        let id = pickle.item(pickle.root(), "m").unwrap();
+        assert_eq!((pickle.taken(id), pickle.taken(pickle.root())), (Some(0), None));
+        assert_eq!(pickle.text(pickle.item(pickle.root(), "s").unwrap()), Some("xy"));
+        assert_eq!(seen, [1, 2, 3, 4]);
+        let mut half = |_: &Arriving, reader: &mut dyn Read| {
+            reader.read_exact(&mut [0; 2]).map_err(|e| e.to_string())?;
+            Ok(true)
+        };
+        let error = Pickle::read_taking("x.pkl", &mut &bytes[..], std::path::Path::new("."), &mut half).unwrap_err();
+        assert!(error.problem.contains("but for 2"), "{error}");
+        let mut none = |_: &Arriving, _: &mut dyn Read| Ok(false);
+        let pickle = Pickle::read_taking("x.pkl", &mut &bytes[..], std::path::Path::new("."), &mut none).unwrap();
+        assert_eq!(pickle.taken(pickle.item(pickle.root(), "m").unwrap()), None);
     }
 
     #[test]

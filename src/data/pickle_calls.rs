@@ -2,7 +2,7 @@
 //! byte strings. Every other name is an error (task specification §2.2). Knows no opcode.
 
 use crate::data::dtype::Dtype;
-use crate::data::pickle_object::{Callable, Id, Object};
+use crate::data::pickle_object::{Arriving, Callable, Id, Object};
 use crate::data::spill::{Spill, SpillWriter};
 use std::io::Write;
 use std::path::Path;
@@ -101,6 +101,26 @@ pub fn build(objects: &[Object], target: Id, state: Id) -> Step<Object> {
 
 fn array(objects: &[Object], shape: Id, dtype: Id, fortran: bool, data: Id) -> Step<Object> {
     let Object::Dtype(dtype) = objects[dtype] else { return Err("an array without a type".into()) };
+    let sizes = sizes(objects, shape)?;
+    let elements = sizes.iter().try_fold(1u64, |n, size| n.checked_mul(*size as u64));
+    let (found, expected) = match &objects[data] {
+        Object::Bytes(bytes) if dtype.kind != 'O' => {
+            (bytes.len(), elements.and_then(|n| n.checked_mul(dtype.width as u64)))
+        }
+        Object::Taken { len, .. } if dtype.kind != 'O' => {
+            (*len, elements.and_then(|n| n.checked_mul(dtype.width as u64)))
+        }
+        Object::List(items) if dtype.kind == 'O' => (items.len() as u64, elements),
+        _ => return Err("an array without data".into()),
+    };
+    if expected != Some(found) {
+        return Err(format!("an array of shape {sizes:?} and {}-byte elements with {found} bytes", dtype.width));
+    }
+    Ok(Object::Array { dtype, shape: sizes, fortran, data })
+}
+
+/// The sizes of an array's axes.
+fn sizes(objects: &[Object], shape: Id) -> Step<Vec<usize>> {
     let Object::Tuple(axes) = &objects[shape] else { return Err("an array without a shape".into()) };
     if axes.len() > MOST_AXES {
         return Err(format!("an array of {} axes", axes.len()));
@@ -112,18 +132,16 @@ fn array(objects: &[Object], shape: Id, dtype: Id, fortran: bool, data: Id) -> S
             _ => return Err("an array shape that holds no sizes".into()),
         }
     }
-    let elements = sizes.iter().try_fold(1u64, |n, size| n.checked_mul(*size as u64));
-    let (found, expected) = match &objects[data] {
-        Object::Bytes(bytes) if dtype.kind != 'O' => {
-            (bytes.len(), elements.and_then(|n| n.checked_mul(dtype.width as u64)))
-        }
-        Object::List(items) if dtype.kind == 'O' => (items.len() as u64, elements),
-        _ => return Err("an array without data".into()),
-    };
-    if expected != Some(found) {
-        return Err(format!("an array of shape {sizes:?} and {}-byte elements with {found} bytes", dtype.width));
-    }
-    Ok(Object::Array { dtype, shape: sizes, fortran, data })
+    Ok(sizes)
+}
+
+/// The array whose data would come next: its state up to there (version, shape, type, order) stands in `state`.
+pub fn arriving(objects: &[Object], state: &[Id], len: u64) -> Option<Arriving> {
+    let [_, shape, dtype, fortran] = state else { return None };
+    let (Object::Dtype(dtype), Object::Bool(fortran)) = (&objects[*dtype], &objects[*fortran]) else { return None };
+    let shape = sizes(objects, *shape).ok().filter(|_| dtype.kind != 'O')?;
+    let bytes = shape.iter().try_fold(dtype.width as u64, |n, size| n.checked_mul(*size as u64));
+    (bytes == Some(len)).then_some(Arriving { dtype: *dtype, shape, fortran: *fortran })
 }
 
 /// A short text or byte string.

@@ -1,12 +1,12 @@
 //! Carries out the opcodes of a pickle that build plain data; nothing is executed, every other name or opcode is an error
 //! (task specification §2.2). Memory is bounded by the file: each opcode makes at most one object.
 
-use crate::data::pickle_calls::{build, call, callable};
-use crate::data::pickle_object::{Id, Object};
+use crate::data::pickle_calls::{arriving, build, call, callable};
+use crate::data::pickle_object::{Id, Object, Taker};
 use crate::data::pickle_text::{read_escaped, read_quoted};
 use crate::data::spill::{SpillWriter, pour};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 /// A longer text is damage. Bytes written at protocol 2 come as text, so a text may be as long as an array (CIFAR: 307 MB).
@@ -16,9 +16,12 @@ type Step<T> = Result<T, String>;
 
 /// The machine that pickles are programs for, reduced to what builds data.
 pub struct Machine<'a> {
-    reader: &'a mut dyn Read,
+    reader: BufReader<&'a mut dyn Read>,
     at: u64,
     scratch: &'a Path,
+    taker: Option<&'a mut Taker<'a>>,
+    /// Arrays whose elements were taken.
+    taken: usize,
     objects: Vec<Object>,
     stack: Vec<Id>,
     /// Stack heights of open marks.
@@ -27,10 +30,12 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Long byte strings go to nameless files in `scratch`.
-    pub fn new(reader: &'a mut dyn Read, scratch: &'a Path) -> Self {
+    /// Long byte strings go to nameless files in `scratch`. More may be read than the pickle holds.
+    pub fn new(reader: &'a mut dyn Read, scratch: &'a Path, taker: Option<&'a mut Taker<'a>>) -> Self {
         let (objects, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Machine { reader, at: 0, scratch, objects, stack, marks, memo: BTreeMap::new() }
+        // most reads are of one byte; those of arrays pass the buffer by
+        let reader = BufReader::with_capacity(1 << 13, reader);
+        Machine { reader, at: 0, scratch, taker, taken: 0, objects, stack, marks, memo: BTreeMap::new() }
     }
 
     /// Reads up to STOP; the objects and which of them is the result. The error says at which offset it arose.
@@ -363,6 +368,9 @@ impl<'a> Machine<'a> {
 
     fn bytes(&mut self, width: usize) -> Step<()> {
         let len = self.unsigned(width)?;
+        if self.take(len)? {
+            return Ok(());
+        }
         let mut spill = SpillWriter::new(self.scratch);
         let copied = pour(&mut self.reader, &mut spill, len).map_err(|e| cut(&e))?;
         self.at += copied;
@@ -374,6 +382,25 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Offers the next `len` bytes to the taker, where they are elements of an array.
+    fn take(&mut self, len: u64) -> Step<bool> {
+        let floor = self.floor();
+        let Some(taker) = &mut self.taker else { return Ok(false) };
+        let Some(array) = arriving(&self.objects, &self.stack[floor..], len) else { return Ok(false) };
+        let mut bytes = Read::take(&mut self.reader, len);
+        let taken = taker(&array, &mut bytes)?;
+        let left = bytes.limit();
+        self.at += len - left;
+        match (taken, left) {
+            (true, 0) => {}
+            (false, left) if left == len => return Ok(false),
+            _ => return Err(format!("an array of {len} bytes was read but for {left}")),
+        }
+        self.push(Object::Taken { number: self.taken, len });
+        self.taken += 1;
+        Ok(true)
+    }
+
     fn unicode(&mut self, width: usize) -> Step<()> {
         let len = self.unsigned(width)?;
         // Bytes written at protocol 2 come as text, so a text may be as long as an array.
@@ -381,7 +408,7 @@ impl<'a> Machine<'a> {
             return Err(format!("a text of {len} bytes"));
         }
         let mut bytes = Vec::new();
-        let copied = self.reader.take(len).read_to_end(&mut bytes).map_err(|e| cut(&e))?;
+        let copied = Read::take(&mut self.reader, len).read_to_end(&mut bytes).map_err(|e| cut(&e))?;
         self.at += copied as u64;
         if (copied as u64) < len {
             return Err(format!("a text of {len} bytes ends after {copied}"));

@@ -2,6 +2,7 @@
 
 use crate::data::dtype::Dtype;
 use crate::data::spill::Spill;
+use std::io::Read;
 
 /// Number of an object in its pickle.
 pub type Id = usize;
@@ -14,6 +15,11 @@ pub enum Object {
     Int(i64),
     Float(f64),
     Bytes(Spill),
+    /// Elements of an array that were taken while they arrived: which in the order of taking, and how many bytes.
+    Taken {
+        number: usize,
+        len: u64,
+    },
     Text(String),
     Tuple(Vec<Id>),
     List(Vec<Id>),
@@ -47,6 +53,7 @@ impl Object {
             Object::Int(_) => "an integer",
             Object::Float(_) => "a float",
             Object::Bytes(_) => "a byte string",
+            Object::Taken { .. } => "the elements of an array, taken before",
             Object::Text(_) => "a text",
             Object::Tuple(_) => "a tuple",
             Object::List(_) => "a list",
@@ -59,6 +66,20 @@ impl Object {
         }
     }
 }
+
+/// An array whose elements arrive: what the pickle says of it before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arriving {
+    /// A number or a text.
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    /// True where the first axis varies fastest.
+    pub fortran: bool,
+}
+
+/// Offered the elements of each array as they arrive, as little-endian bytes or what the type says: true where it read them,
+/// all of them. What it leaves is kept in the pickle.
+pub type Taker<'t> = dyn FnMut(&Arriving, &mut dyn Read) -> Result<bool, String> + 't;
 
 /// The only names a pickle may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

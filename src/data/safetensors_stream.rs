@@ -103,6 +103,32 @@ impl<R: Read> Stream<R> {
 }
 
 impl<R: Read> Tensor<'_, R> {
+    /// Bytes that were not read yet.
+    pub fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// All bytes as they are, in pieces.
+    ///
+    /// # Errors
+    /// For a cut file, and what `visit` gives.
+    pub fn bytes(&mut self, visit: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let mut piece = vec![0u8; 1 << 16];
+        while self.bytes > 0 {
+            let count = piece.len().min(usize::try_from(self.bytes).unwrap_or(usize::MAX));
+            let failed = |source| StreamError::Read { file: self.stream.file.clone(), source };
+            self.stream.reader.read_exact(&mut piece[..count]).map_err(failed)?;
+            visit(&piece[..count]).map_err(failed)?;
+            self.stream.at += count as u64;
+            self.bytes -= count as u64;
+        }
+        Ok(())
+    }
+
     /// All values as `f32`, in pieces.
     ///
     /// # Errors

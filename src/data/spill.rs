@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// Above this many bytes a spill goes to disk.
 const IN_MEMORY: usize = 8 << 20;
 
-/// Bytes that `pour` moves at once.
-const POURED: u64 = 1 << 18;
+/// Bytes that `pour` moves at once: they stay in a core's cache (64 KiB took half the time of 256), and fill the buffers of
+/// readers and writers, which are passed by then.
+const POURED: u64 = 1 << 16;
 
 /// Collects bytes.
 pub struct SpillWriter {

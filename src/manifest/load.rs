@@ -81,7 +81,8 @@ pub fn parse(
 
     let default = written.run.seeds.unwrap_or_else(|| vec![0]);
     let as_written = expand(&words, &source, &written.grids, &Seeds::Written(&default));
-    let Expanded { cells: mut places, mut notes, .. } = match replaced {
+    let mut counts = Vec::new();
+    let Expanded { cells: mut places, notes, .. } = match replaced {
         Some(seeds) => expand(&words, &source, &written.grids, &Seeds::Replaced(seeds)),
         None => Expanded { cells: as_written.cells.clone(), notes: as_written.notes.clone(), ..Expanded::default() },
     };
@@ -92,7 +93,7 @@ pub fn parse(
         let of_profile = overrides::hits(&source, &profile.layer.overrides, &places, &as_written.cells);
         rules.extend(of_profile);
         for (note, error) in rules {
-            notes.push(note);
+            counts.push(note);
             found.extend(error);
         }
         let published = settings.contains_key("aggregate.scores");
@@ -131,6 +132,7 @@ pub fn parse(
         executor: run.executor.unwrap_or_else(|| "local".to_string()),
         own_tasks: words.tasks[words.built_in..].to_vec(),
         notes,
+        overrides: counts,
     })
 }
 

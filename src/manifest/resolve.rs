@@ -35,8 +35,10 @@ pub struct Manifest {
     pub executor: String,
     /// Tasks of the user's own data that the manifest declares.
     pub own_tasks: Vec<TaskWord>,
-    /// What a plan prints before its counts: cells that are not applicable, the count of each rule.
+    /// What a plan prints before its counts: cells that are not applicable, the count of each rule of a grid.
     pub notes: Vec<String>,
+    /// The count of each override.
+    pub overrides: Vec<String>,
 }
 
 /// One cell of the grid.

@@ -1,7 +1,7 @@
 //! Selectors: `search[task=ecg,algo=gaea]`, `retrain`, `[seed=0]`, `evaluate[task=ecg*]`. Knows labels, not states.
 
 use crate::plan::node::{Node, NodeId, Plan};
-use crate::stages::entry::StageEntry;
+use crate::stages::entry::{Names, StageEntry};
 use glob::Pattern;
 
 /// Which nodes are meant.
@@ -55,7 +55,32 @@ impl Selector {
     }
 
     pub fn matches(&self, stage: &str, node: &Node) -> bool {
-        let names = &node.names;
+        self.fits(stage, &node.names)
+    }
+
+    /// As `matches`, of a node that is known by its label alone, such as one of an earlier run.
+    pub fn matches_label(&self, label: &str) -> bool {
+        let (stage, rest) = label.split_once('[').unwrap_or((label, ""));
+        let mut names = Names::default();
+        // behind the bracket stands the number of a duplicate
+        for (axis, value) in rest.split(']').next().unwrap_or("").split(',').filter_map(|part| part.split_once('=')) {
+            match axis {
+                "task" => names.task = Some(value.to_string()),
+                "method" => {
+                    let (space, algorithm) = value.split_once('/').unwrap_or((value, ""));
+                    names.space = Some(space.to_string());
+                    names.algorithm = Some(algorithm.to_string());
+                }
+                "space" => names.space = Some(value.to_string()),
+                "algo" => names.algorithm = Some(value.to_string()),
+                "seed" => names.seed = value.parse().ok(),
+                _ => {}
+            }
+        }
+        label == self.text || self.fits(stage, &names)
+    }
+
+    fn fits(&self, stage: &str, names: &Names) -> bool {
         self.stage.as_ref().is_none_or(|pattern| pattern.matches(stage))
             && self.conditions.iter().all(|(axis, pattern)| {
                 let value = match axis.as_str() {
@@ -81,5 +106,29 @@ impl Selector {
             return Err(SelectError::Nothing { text: self.text.clone(), stages: stages.join(", ") });
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Selector;
+
+    #[test]
+    fn labels_are_matched_as_nodes_are() {
+        let label = "retrain[task=deepsea,method=wrn/default,seed=2]";
+        for (text, expected) in [
+            ("retrain[task=deepsea]", true),
+            ("retrain[task=deep*,seed=2]", true),
+            ("[space=wrn]", true),
+            ("retrain", true),
+            (label, true),
+            ("retrain[task=ecg]", false),
+            ("evaluate[task=deepsea]", false),
+            ("retrain[task=deepsea,algo=gaea]", false),
+        ] {
+            assert_eq!(Selector::parse(text).unwrap().matches_label(label), expected, "{text}");
+        }
+        assert!(Selector::parse("fetch[task=ecg]").unwrap().matches_label("fetch[task=ecg]#2"));
+        assert!(!Selector::parse("aggregate[seed=0]").unwrap().matches_label("aggregate"));
     }
 }

@@ -2,10 +2,13 @@
 
 use crate::artifacts::architecture::{ARCHITECTURE_FILE, Architecture};
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows};
-use crate::artifacts::samples::{Part, Samples, SplitChoice};
+use crate::artifacts::samples::{Samples, SplitChoice};
+use crate::data::part_reader::read_part;
+use crate::data::safetensors_stream::StreamError;
 use crate::stages::context::{Context, StageError};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
 
 /// The description in slot `dataset`.
 pub fn dataset_meta(context: &dyn Context) -> Result<DatasetMeta, StageError> {
@@ -25,9 +28,19 @@ pub fn samples(context: &dyn Context, choice: SplitChoice) -> Result<Samples, St
     let split = samples.split(choice).clone();
     for Rows { part, .. } in [split.train, split.score] {
         if let Entry::Vacant(place) = samples.parts.entry(part) {
-            let bytes = context.read("dataset", &format!("{}.safetensors", place.key()))?;
-            let decoded = Part::decode(place.key(), &bytes).map_err(StageError::Data)?;
-            place.insert(decoded);
+            let mut reader = context.open("dataset", &format!("{}.safetensors", place.key()))?;
+            let mut spare = || {
+                let folder = context.scratch().map_err(io::Error::other)?;
+                tempfile::tempfile_in(folder)
+            };
+            let part = read_part(place.key(), &mut reader, &mut spare);
+            // The input's digest is verified at its end: damage is told before what follows from it.
+            io::copy(&mut reader, &mut io::sink())?;
+            let part = part.map_err(|error| match error {
+                StreamError::Format { .. } => StageError::Data(error.to_string()),
+                StreamError::Read { source, .. } => StageError::from(source),
+            })?;
+            place.insert(part);
         }
     }
     Ok(samples)

@@ -18,7 +18,7 @@ use crate::stages::network;
 use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
 use crate::training::fit::{Draw, Fit, FitParams, Loss};
 use crate::training::order::Order;
-use crate::training::schedule::{Schedule, scaled};
+use crate::training::schedule::{Schedule, scaled_milestones};
 use crate::training::sgd::SgdParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -65,7 +65,7 @@ pub struct RetrainParams {
     /// `None` for spaces without dropout.
     #[serde(rename = "retrain.droprate", default, skip_serializing_if = "Option::is_none")]
     pub droprate: Option<f64>,
-    /// Absent in a manifest: 60, 120, 160 of 200 in proportion. Written out in the canonical form.
+    /// Absent in a manifest: 60, 120, 160 of 200 in proportion, none before the first epoch has ended. Written out in the canonical form.
     #[serde(rename = "retrain.milestones", default, skip_serializing_if = "Option::is_none")]
     pub milestones: Option<Vec<u64>>,
     #[serde(rename = "retrain.gamma", default = "gamma")]
@@ -219,8 +219,9 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     }
     let milestones = params.milestones.take();
     if params.schedule == Rates::Steps {
-        params.milestones =
-            Some(milestones.unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)));
+        params.milestones = Some(
+            milestones.unwrap_or_else(|| scaled_milestones(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, params.epochs)),
+        );
     } else {
         params.gamma = gamma();
     }
@@ -274,7 +275,7 @@ impl RetrainParams {
                     base: self.learning_rate,
                     gamma: self.gamma,
                     milestones: milestones
-                        .unwrap_or_else(|| scaled(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),
+                        .unwrap_or_else(|| scaled_milestones(PUBLISHED_MILESTONES, PUBLISHED_EPOCHS, self.epochs)),
                 },
             },
             clip: self.clip,

@@ -30,9 +30,14 @@ pub fn scaled(milestones: &[u64], published: u64, epochs: u64) -> Vec<u64> {
     milestones.iter().map(|m| m.saturating_mul(epochs) / published).collect()
 }
 
+/// As `scaled`, but at least 1: in a training of very few epochs too, the first one has the full rate.
+pub fn scaled_milestones(milestones: &[u64], published: u64, epochs: u64) -> Vec<u64> {
+    scaled(milestones, published, epochs).into_iter().map(|milestone| milestone.max(1)).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Schedule, scaled};
+    use super::{Schedule, scaled, scaled_milestones};
 
     #[test]
     fn the_rate_falls_at_each_milestone() {
@@ -43,6 +48,17 @@ mod tests {
         }
         assert_eq!(scaled(&[60, 120, 160], 200, 10), [3, 6, 8]);
         assert_eq!(scaled(&[60, 120, 160], 200, 200), [60, 120, 160]);
+    }
+
+    #[test]
+    fn no_milestone_comes_before_the_first_epoch_has_ended() {
+        for (epochs, expected) in
+            [(1, [1, 1, 1]), (2, [1, 1, 1]), (3, [1, 1, 2]), (10, [3, 6, 8]), (200, [60, 120, 160])]
+        {
+            let milestones = scaled_milestones(&[60, 120, 160], 200, epochs);
+            assert_eq!(milestones, expected);
+            assert_eq!(Schedule::Steps { base: 0.1, gamma: 0.2, milestones }.at(0), 0.1);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn prepare(files: &[(&str, PathBuf)], counts: &Counts) -> Result<(DatasetMeta, P
         let bytes = context.output(&format!("{name}.safetensors"));
         let x = decode(&bytes, "x").unwrap();
         assert_eq!(x.shape[1..], [3, 32, 32]);
-        (x.bytes, decode(&bytes, "y").unwrap().to_u32().unwrap())
+        (x.bytes.to_vec(), decode(&bytes, "y").unwrap().to_u32().unwrap())
     };
     Ok((meta, part("train"), part("test")))
 }

@@ -26,6 +26,7 @@ mod paper_tables;
 mod planted;
 mod progress;
 mod psicov;
+mod readme;
 mod report;
 mod rerun;
 mod resume;

@@ -85,7 +85,7 @@ fn every_good_manifest_gives_its_golden_cells() {
         let manifest = load(&path, &vocabulary(), &request_of(&path)).unwrap_or_else(|errors| panic!("{errors}"));
         let mut text =
             format!("name {}\nexecutor {}\nfidelity {}\n", manifest.name, manifest.executor, manifest.fidelity);
-        for note in &manifest.notes {
+        for note in manifest.notes.iter().chain(&manifest.overrides) {
             text.push_str(&format!("note {note}\n"));
         }
         text.push_str(&format!("settings {}\n", json!(*manifest.settings)));
@@ -249,7 +249,8 @@ fn a_profile_replaces_all_seeds_and_keeps_rules_on_others_valid() {
     assert_eq!(resolve(text).cells.len(), 3);
     let smoke = resolve_with(text, Some("smoke"), &[]).expect("good");
     assert_eq!(names(&smoke), ["deepsea wrn/asha 0", "ecg wrn/asha 0"]);
-    assert_eq!(smoke.notes, ["exclude at line 7: 0 cells left out", "override at line 9: 0 cells"]);
+    assert_eq!(smoke.notes, ["exclude at line 7: 0 cells left out"]);
+    assert_eq!(smoke.overrides, ["override at line 9: 0 cells"]);
     let set = resolve_with(text, Some("smoke"), &["seeds=[5, 6]"]).expect("good");
     assert_eq!(set.cells.len(), 4);
     let slurm = resolve_with(text, Some("slurm"), &[]).expect("good");

@@ -2,6 +2,8 @@
 
 use crate::support::lab::{Lab, SMALL};
 use nasperf_pipe::cli::catalog::Catalog;
+use nasperf_pipe::manifest::load::load;
+use nasperf_pipe::manifest::request::Request;
 use nasperf_pipe::manifest::schema::schema;
 use std::path::Path;
 
@@ -38,6 +40,23 @@ fn every_shipped_manifest_is_right() {
     }
     assert!(checked >= 7, "{checked}");
     assert!(!lab.path("cache").exists(), "check opens no store");
+}
+
+/// An epoch of FSD50K is 40,966 records as published, of which tiny data have none.
+#[test]
+fn smoke_profiles_are_short_on_every_task() {
+    let catalog = Catalog::collect();
+    let request = Request { profile: Some("smoke".to_string()), ..Request::default() };
+    let one = std::fs::read_dir(root().join("manifests/one")).unwrap().map(|entry| entry.unwrap().path());
+    for path in one.chain([root().join("manifests/full.toml")]) {
+        let manifest = load(&path, &catalog.vocabulary, &request).unwrap_or_else(|errors| panic!("{errors}"));
+        for cell in &manifest.cells {
+            let whole = cell.settings.get("fidelity.epoch_accounting").is_some_and(|value| value == "epochs");
+            let records = cell.settings.get("retrain.records_per_epoch").and_then(serde_json::Value::as_u64);
+            assert!(whole || records.is_none_or(|records| records <= 1000), "{}: {}", path.display(), cell.task);
+            assert_eq!(cell.settings["retrain.epochs"], 1, "{}: {}", path.display(), cell.task);
+        }
+    }
 }
 
 #[test]
@@ -77,6 +96,12 @@ fn looking_back_needs_the_cache_alone() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&results.out).unwrap().as_array().unwrap().len(), 4);
     let log = lab.expect(0, &["logs", "retrain[task=darcy,method=wrn/default,seed=1]"]);
     assert!(log.out.contains("attempt 1 key"), "{}", log.out);
+    let one = lab.expect(0, &["logs", "retrain[task=darcy,seed=1]"]);
+    assert_eq!(one.out, log.out, "what matches one node means it");
+    let several = lab.expect(2, &["logs", "retrain[task=darcy]"]);
+    assert_eq!(several.out.lines().count(), 2, "{}", several.out);
+    assert!(several.err.contains("matches 2 nodes") && several.out.contains("wrn/default,seed=0]"), "{}", several.err);
+    assert!(lab.expect(3, &["logs", "retrain[task=ecg]"]).err.contains("no node"));
     std::fs::remove_dir_all(lab.path("report")).unwrap();
     let report = lab.expect(0, &["report", "m.toml"]);
     assert!(report.out.contains("report/small/report.md") && lab.path("report/small/report.md").exists());

@@ -4,10 +4,9 @@
 use crate::artifacts::dataset::{DATASET_FILE, DATASET_FORMAT, DatasetMeta, Rows, Split, Target, TaskShape};
 use crate::data::counts::Counts;
 use crate::data::part::{PartWriter, Promise};
-use crate::data::spill::pour;
-use crate::stages::context::{Context, StageError};
+use crate::stages::context::{Context, Output, StageError};
 use crate::tasks::contract::preparation::Preparation;
-use crate::tasks::pictures::read::{Pictures, read};
+use crate::tasks::pictures::read::{Wanted, read};
 use safetensors::Dtype;
 use std::io::Write;
 
@@ -28,11 +27,17 @@ impl Preparation for Cifar100Preparation {
                  {train}, data.test {test}"
             )));
         }
-        let found = read(context)?;
         let both = train + validation;
-        for (part, wanted, settings) in [("train", both, "data.train and data.validation"), ("test", test, "data.test")]
-        {
-            write(found.part("cifar100", part, wanted, settings, classes)?, part, context)?;
+        let wanted = [
+            Wanted { part: "train", count: both, settings: "data.train and data.validation" },
+            Wanted { part: "test", count: test, settings: "data.test" },
+        ];
+        let mut found = read(&wanted, context, &mut start)?;
+        for part in &wanted {
+            let pictures = found.take("cifar100", part, classes)?;
+            let mut writer = pictures.pixels;
+            writer.write_all(&pictures.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>())?;
+            writer.finish()?.close()?;
         }
         let class_names = found.class_names.unwrap_or_default();
         if !class_names.is_empty() && class_names.len() != classes {
@@ -58,14 +63,12 @@ impl Preparation for Cifar100Preparation {
     }
 }
 
-fn write(pictures: &Pictures, part: &str, context: &mut dyn Context) -> Result<(), StageError> {
-    let count = pictures.labels.len();
+/// Starts a part: pixels come first, as the binary version has labels among them, and the official pickles before or behind.
+fn start(wanted: &Wanted, context: &mut dyn Context) -> Result<PartWriter<Box<dyn Output>>, StageError> {
+    let count = wanted.count;
     let promises = [
         Promise { name: "x", dtype: Dtype::U8, shape: &[count, 3, 32, 32] },
         Promise { name: "y", dtype: Dtype::U32, shape: &[count] },
     ];
-    let mut writer = PartWriter::start(context.create(&format!("{part}.safetensors"))?, &promises)?;
-    writer.write_all(&pictures.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>())?;
-    pour(&mut pictures.pixels.open()?, &mut writer, u64::MAX)?;
-    writer.finish()?.close()
+    Ok(PartWriter::start_in_order(context.create(&format!("{}.safetensors", wanted.part))?, &promises)?)
 }

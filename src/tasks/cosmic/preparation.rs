@@ -36,7 +36,7 @@ impl Preparation for CosmicPreparation {
             )));
         }
         let scratch = context.scratch()?;
-        let mut found = Found { train: Stamps::new(side, &scratch)?, test: Stamps::new(side, &scratch)?, others: 0 };
+        let mut found = Found { train: Stamps::new(side, &scratch), test: Stamps::new(side, &scratch), others: 0 };
         for name in context.names(RAW) {
             found.raw(&name, side, context)?;
         }

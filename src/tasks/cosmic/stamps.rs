@@ -1,14 +1,14 @@
 //! Gathers stamps of one part in any order and writes them in canonical order: crops of image, ray mask and ignore mask, and
-//! the sky of their exposures. Images wait in a scratch file. Knows no archive and no image format but npy.
+//! the sky of their exposures. Images wait on a shelf. Knows no archive and no image format but npy.
 
 use crate::data::npy::{Npy, NpyError};
-use crate::data::part::{PartWriter, Promise, little_endian};
+use crate::data::part::{PartWriter, Promise};
+use crate::data::shelf::Shelf;
 use crate::stages::context::{Context, StageError};
 use crate::tasks::cosmic::fields::Place;
 use safetensors::Dtype;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A sky file with more levels than this is damage: a visit has a handful of exposures.
@@ -20,6 +20,7 @@ struct Kept {
     shown: String,
     /// Known beforehand for images that carry it.
     sky: Option<f32>,
+    /// Where on the shelf: the image, then the masks.
     record: u64,
 }
 
@@ -28,10 +29,19 @@ pub struct Stamps {
     /// Side of a stamp; the middle half of rows and columns is kept.
     side: usize,
     scratch: PathBuf,
-    file: BufWriter<File>,
+    shelf: Shelf,
     kept: Vec<Kept>,
     /// Levels of a folder's exposures.
     skies: BTreeMap<String, Vec<f64>>,
+    room: Room,
+}
+
+/// Room for one image, used again: fresh memory for each took as long as reading it.
+#[derive(Default)]
+struct Room {
+    image: Vec<f32>,
+    masks: [Vec<u8>; 2],
+    record: Vec<u8>,
 }
 
 /// Three planes of an image, row by row.
@@ -47,9 +57,9 @@ fn data(message: String) -> StageError {
 
 impl Stamps {
     /// `side` is a multiple of 4.
-    pub fn new(side: usize, scratch: &Path) -> Result<Self, StageError> {
-        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(scratch)?);
-        Ok(Stamps { side, scratch: scratch.to_path_buf(), file, kept: Vec::new(), skies: BTreeMap::new() })
+    pub fn new(side: usize, scratch: &Path) -> Self {
+        let (kept, skies, room) = (Vec::new(), BTreeMap::new(), Room::default());
+        Stamps { side, scratch: scratch.to_path_buf(), shelf: Shelf::new(scratch), kept, skies, room }
     }
 
     pub fn len(&self) -> usize {
@@ -80,6 +90,8 @@ impl Stamps {
         for tile in 0..tiles {
             let (top, left) = (tile / columns * side + side / 4, tile % columns * side + side / 4);
             let rows = || (top..top + side / 2).map(|y| y * width + left..y * width + left + side / 2);
+            let record = &mut self.room.record;
+            record.clear();
             for row in rows() {
                 let image = &planes.image[row.clone()];
                 // without a way out the loop is one of vectors; so below
@@ -90,14 +102,16 @@ impl Stamps {
                         "{shown}: image, row {y}, column {x}: expected a finite number, found {value}"
                     )));
                 }
-                self.file.write_all(&little_endian(image))?;
-            }
-            for plane in [planes.mask, planes.ignore] {
-                for row in rows() {
-                    self.file.write_all(&plane[row])?;
+                let start = record.len();
+                record.resize(start + 4 * image.len(), 0);
+                for (out, value) in record[start..].as_chunks_mut::<4>().0.iter_mut().zip(image) {
+                    *out = value.to_le_bytes();
                 }
             }
-            let record = self.kept.len() as u64;
+            for plane in [planes.mask, planes.ignore] {
+                rows().for_each(|row| record.extend_from_slice(&plane[row]));
+            }
+            let record = self.shelf.put(record)?;
             let place = Place { tile: tile as u64, ..place.clone() };
             self.kept.push(Kept { place, shown: shown.to_string(), sky, record });
         }
@@ -119,11 +133,13 @@ impl Stamps {
                  data.grid to use stamps of another side"
             )));
         };
-        let mut image = Vec::new();
-        let mut masks = vec![Vec::new(); 2];
+        let Room { mut image, mut masks, record } = std::mem::take(&mut self.room);
+        self.room.record = record;
+        image.clear();
+        masks.iter_mut().for_each(Vec::clear);
         npy.rows_f32::<Trouble>(&self.scratch, &mut |plane, values| {
             if plane == 0 {
-                image = values.to_vec();
+                image.extend_from_slice(values);
                 return Ok(());
             }
             let wrong = |value: &f32| (*value != 0.0) & (*value != 1.0);
@@ -134,12 +150,16 @@ impl Stamps {
                     "{shown}: {name}, row {y}, column {x}: expected 0 or 1, found {value}"
                 ))));
             }
-            masks[plane - 1] = values.iter().map(|value| u8::from(*value != 0.0)).collect();
+            masks[plane - 1].extend(values.iter().map(|value| u8::from(*value != 0.0)));
             Ok(())
         })
         .map_err(|trouble| trouble.0)?;
         masks[1].resize(image.len(), 0);
-        self.push(&place, shown, width, &Planes { image: &image, mask: &masks[0], ignore: &masks[1] }, None)
+        let pushed =
+            self.push(&place, shown, width, &Planes { image: &image, mask: &masks[0], ignore: &masks[1] }, None);
+        self.room.image = image;
+        self.room.masks = masks;
+        pushed
     }
 
     /// The levels of a folder's exposures: `sky.npy`.
@@ -186,7 +206,6 @@ impl Stamps {
 
     /// Writes `<part>.safetensors`: `sky` (N), `x` (N,1,side/2,side/2) and `y` (N,2,side/2,side/2).
     pub fn write(mut self, part: &str, context: &mut dyn Context) -> Result<(), StageError> {
-        self.file.flush()?;
         self.kept.sort_by(|a, b| a.place.cmp(&b.place));
         for pair in self.kept.windows(2) {
             if pair[0].place == pair[1].place {
@@ -207,17 +226,13 @@ impl Stamps {
             writer.write_all(&self.level(kept)?.to_le_bytes())?;
         }
         let (image, masks) = (4 * points, 2 * points);
-        let mut file = self.file.get_ref();
-        let mut bytes = vec![0u8; image];
+        let mut shelved = std::mem::replace(&mut self.shelf, Shelf::new(&self.scratch)).finish()?;
         for (offset, length) in [(0, image), (image, masks)] {
-            bytes.resize(length, 0);
             for kept in &self.kept {
                 if context.stop_asked() {
                     return Err(StageError::Interrupted);
                 }
-                file.seek(SeekFrom::Start(kept.record * (image + masks) as u64 + offset as u64))?;
-                file.read_exact(&mut bytes)?;
-                writer.write_all(&bytes)?;
+                shelved.take(kept.record + offset as u64, length, &mut writer)?;
             }
         }
         writer.finish()?.close()

@@ -2,21 +2,44 @@
 
 use crate::data::npy::array_of;
 use crate::data::pickle::Pickle;
-use crate::data::pickle_object::{Id, Object};
+use crate::data::pickle_object::{Arriving, Id, Object};
 use crate::stages::context::StageError;
 use crate::tasks::ecg::recordings::{Collector, Values};
 use crate::tasks::ecg::windows::{CLASSES, label};
 use std::io::Read;
 use std::path::Path;
 
-/// Reads the whole pickle; signals go to `collector` in file order. The labels in the same order.
+/// Reads the whole pickle; signals go to `collector` in the order of `data`. The labels in the same order. Signals of 16-bit
+/// integers, as the official file has them, are taken while they are read; others stay in memory up to the end.
 pub fn read(
     file: &str,
     reader: &mut dyn Read,
     scratch: &Path,
     collector: &mut Collector,
 ) -> Result<Vec<u32>, StageError> {
-    let pickle = Pickle::read(file, reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
+    // what was wrong with a signal while it was taken
+    let mut broken = None;
+    let mut taken = 0;
+    let mut take = |array: &Arriving, reader: &mut dyn Read| {
+        let Arriving { dtype, shape, .. } = array;
+        let len: usize = shape.iter().product();
+        let single = shape.iter().all(|axis| *axis == len || *axis == 1);
+        if (dtype.kind, dtype.width, dtype.big_endian) != ('i', 2, false) || !single {
+            return Ok(false);
+        }
+        let added = collector.add_whole(format!("{file}, recording {taken}"), len, reader);
+        taken += 1;
+        added.map_err(|error| {
+            broken = Some(error);
+            String::new()
+        })?;
+        Ok(true)
+    };
+    let pickle = Pickle::read_taking(file, reader, scratch, &mut take);
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    let pickle = pickle.map_err(|e| StageError::Data(e.to_string()))?;
     let item = |key: &str| {
         let found = pickle.item(pickle.root(), key);
         found
@@ -32,10 +55,18 @@ pub fn read(
             "{file}: as many labels as signals were expected, found {names} labels and {signals} signals"
         )));
     }
+    let mut order = Vec::with_capacity(signals.len());
     for (number, id) in signals.iter().enumerate() {
         let shown = format!("{file}, recording {number}");
-        collector.add(shown.clone(), &signal(&shown, &pickle, *id)?)?;
+        order.push(match pickle.taken(*id) {
+            Some(place) => place,
+            None => {
+                collector.add(shown.clone(), &signal(&shown, &pickle, *id)?)?;
+                collector.len() - 1
+            }
+        });
     }
+    collector.arrange(&order, |number| format!("{file}, recording {number}"));
     let label_of = |(number, name): (usize, &String)| {
         let expected = CLASSES.join(", ");
         label(name).ok_or_else(|| {

@@ -13,7 +13,7 @@ use crate::tasks::ecg::record_files::RecordFiles;
 use crate::tasks::ecg::recordings::{Collector, Recordings};
 use crate::tasks::ecg::windows::{CLASSES, WINDOW, count, starts};
 use safetensors::Dtype;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 
 /// Fewer recordings cannot be split three ways.
 const FEWEST: usize = 10;
@@ -88,8 +88,8 @@ fn raw(context: &dyn Context) -> Result<(String, Recordings, Vec<u32>), StageErr
             "ecg: one pickle of recordings was expected, found {first} and {second}; name the one to use in data.files"
         ))),
         (Some(name), None) => {
-            let mut reader = BufReader::with_capacity(1 << 16, context.open(RAW, name)?);
-            let mut collector = Collector::new(&scratch)?;
+            let mut reader = context.open(RAW, name)?;
+            let mut collector = Collector::new(&scratch);
             let labels = pickle_file::read(name, &mut reader, &scratch, &mut collector)?;
             // The input's digest is verified at its end, which a pickle need not reach.
             io::copy(&mut reader, &mut io::sink())?;
@@ -179,7 +179,7 @@ impl Chosen<'_> {
             if context.stop_asked() {
                 return Err(StageError::Interrupted);
             }
-            output.write_all(&recordings.bytes(*number)?)?;
+            recordings.write(*number, output)?;
             if done % 256 == 0 {
                 let (done, total) = (done as u64, self.numbers.len() as u64);
                 context.progress(Progress { unit: "recording", done, total, note: self.part });

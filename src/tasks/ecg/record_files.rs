@@ -47,7 +47,7 @@ impl From<ArchiveError> for Trouble {
 impl RecordFiles {
     pub fn new(scratch: &Path) -> Result<Self, StageError> {
         Ok(RecordFiles {
-            collector: Collector::new(scratch)?,
+            collector: Collector::new(scratch),
             records: BTreeMap::new(),
             headers: BTreeMap::new(),
             lengths: Vec::new(),

@@ -23,11 +23,12 @@ impl Preparation for NinaproPreparation {
         &["channels", "length", "classes", "train", "validation", "test"]
     }
 
-    /// Reads `ninapro_<part>.npy` and `label_<part>.npy` where they are, else raw recordings (`raw_files.rs`).
+    /// Reads `ninapro_<part>.npy` and `label_<part>.npy` where they are, as many as the counts say; else raw recordings
+    /// (`raw_files.rs`), whatever they give.
     fn prepare(&self, counts: &Counts, source: &str, context: &mut dyn Context) -> Result<(), StageError> {
         let wanted =
             Wanted { channels: counts.get("channels"), length: counts.get("length"), classes: counts.get("classes") };
-        let sizes = ["train", "validation", "test"].map(|key| counts.get(key));
+        let mut sizes = ["train", "validation", "test"].map(|key| counts.get(key));
         if wanted.channels == 0 || wanted.length == 0 || wanted.classes < 2 || sizes.contains(&0) {
             return Err(StageError::Data(format!(
                 "ninapro: electrodes, moments, two classes and windows of each part were expected, found data.channels {}, \
@@ -43,14 +44,18 @@ impl Preparation for NinaproPreparation {
             }
         } else {
             let mut raw = recordings(wanted, context)?;
-            let found = [0, 1, 2].map(|part| raw.parts[part].len());
-            if found != sizes {
+            // The counts are of the benchmark's windows, and which of the recordings' these were is not on record.
+            sizes = [0, 1, 2].map(|part| raw.parts[part].len());
+            let [train, validation, test] = sizes;
+            if sizes.contains(&0) {
                 return Err(StageError::Data(format!(
-                    "ninapro, raw recordings: {}, {} and {} windows to train, validate and test were expected, found {}, {} \
-                     and {}; set data.train, data.validation and data.test to use these",
-                    sizes[0], sizes[1], sizes[2], found[0], found[1], found[2]
+                    "ninapro, raw recordings: windows to train, validate and test were expected, found {train}, {validation} and \
+                     {test}; use recordings that repeat each movement three times or more"
                 )));
             }
+            context.log(&format!(
+                "ninapro: raw recordings give {train}, {validation} and {test} windows to train, validate and test"
+            ));
             let [train, validation, test] = std::mem::take(&mut raw.parts);
             raw_part("train", &[train, validation].concat(), &mut raw, wanted, context)?;
             raw_part("test", &test, &mut raw, wanted, context)?;

@@ -1,7 +1,8 @@
-//! Gathers the proteins of one set, whose files come in any order, in a scratch file, and writes them in the order of the
-//! list. Memory is bounded by one protein. Knows no archive and no split.
+//! Gathers the proteins of one set, whose files come in any order, on a shelf, and writes them in the order of the list.
+//! Memory is bounded by the shelf's. Knows no archive and no split.
 
 use crate::data::part::{PartWriter, Promise, little_endian};
+use crate::data::shelf::Shelf;
 use crate::stages::context::{Context, StageError};
 use crate::tasks::psicov::listing;
 use crate::tasks::psicov::official_files::{read_distances, read_features};
@@ -9,11 +10,10 @@ use crate::tasks::psicov::protein::{DISTANCE, ROWS, fold_map};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// A run of values in the scratch file.
+/// A run of values on the shelf.
 #[derive(Clone, Copy)]
 struct Run {
     start: u64,
@@ -39,8 +39,7 @@ struct Distances {
 pub struct Gathering {
     name: &'static str,
     scratch: PathBuf,
-    file: BufWriter<File>,
-    end: u64,
+    shelf: Shelf,
     list: Option<(String, Vec<String>)>,
     features: BTreeMap<String, Features>,
     distances: BTreeMap<String, Distances>,
@@ -56,10 +55,9 @@ fn twice(shown: &str, other: &str) -> StageError {
 
 impl Gathering {
     /// `name` is the set's folder and list.
-    pub fn new(name: &'static str, scratch: &Path) -> Result<Gathering, StageError> {
-        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(scratch)?);
+    pub fn new(name: &'static str, scratch: &Path) -> Gathering {
         let (features, distances) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Gathering { name, scratch: scratch.to_path_buf(), file, end: 0, list: None, features, distances })
+        Gathering { name, scratch: scratch.to_path_buf(), shelf: Shelf::new(scratch), list: None, features, distances }
     }
 
     pub fn name(&self) -> &'static str {
@@ -110,10 +108,7 @@ impl Gathering {
     }
 
     fn put(&mut self, values: &[f32]) -> io::Result<Run> {
-        let run = Run { start: self.end, values: values.len() };
-        self.file.write_all(&little_endian(values))?;
-        self.end += 4 * values.len() as u64;
-        Ok(run)
+        Ok(Run { start: self.shelf.put(&little_endian(values))?, values: values.len() })
     }
 
     /// The listed proteins with their files; `wanted` in number, none longer than `longest`.
@@ -170,7 +165,7 @@ impl Gathering {
         names: &str,
         context: &mut dyn Context,
     ) -> Result<(), StageError> {
-        self.file.flush()?;
+        let mut shelved = std::mem::replace(&mut self.shelf, Shelf::new(&self.scratch)).finish()?;
         let proteins = self.proteins(wanted, settings, longest, names)?;
         let values: usize = proteins.iter().map(|(features, _)| ROWS * features.length).sum();
         let pairs = proteins.iter().map(|(features, distances)| features.maps.values + distances.map.values).sum();
@@ -181,14 +176,8 @@ impl Gathering {
             Promise { name: "folded", dtype: Dtype::U8, shape: &[wanted] },
         ];
         let mut writer = PartWriter::start(context.create(&format!("{part}.safetensors"))?, &promises)?;
-        let mut file = self.file.get_ref();
-        let mut bytes = Vec::new();
-        let mut copy = |run: Run, writer: &mut dyn Write| -> io::Result<()> {
-            bytes.resize(4 * run.values, 0);
-            file.seek(SeekFrom::Start(run.start))?;
-            file.read_exact(&mut bytes)?;
-            writer.write_all(&bytes)
-        };
+        let mut copy =
+            |run: Run, writer: &mut dyn Write| -> io::Result<()> { shelved.take(run.start, 4 * run.values, writer) };
         for (features, distances) in &proteins {
             if context.stop_asked() {
                 return Err(StageError::Interrupted);

@@ -5,7 +5,7 @@ use crate::data::npy::{Npy, NpyError, array_of};
 use crate::data::pickle::Pickle;
 use crate::stages::context::StageError;
 use crate::tasks::psicov::protein::{PROFILE, ROWS};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 /// Bounds that upstream asserts: features lie within, distances do not exceed (`NB360:backbone/data_utils/protein_io.py`).
@@ -44,8 +44,9 @@ impl Wanted<'_> {
             return Err(wrong(shown, &format!("expected {name} of shape {shape:?}, found {found:?}")));
         }
         let mut values = Vec::new();
-        if found.len() == 1 {
-            values.resize(found[0], 0.0);
+        if !npy.header().fortran {
+            // as many as the pickle's bytes hold
+            values.resize(npy.remaining(), 0.0);
             npy.next_f32(&mut values).map_err(damaged)?;
         } else {
             npy.rows_f32::<Trouble>(self.scratch, &mut |_, row| {
@@ -70,8 +71,7 @@ impl Wanted<'_> {
 /// Reads `<id>.pkl`: a dict of sequence, secondary structure (3,L), profile (L,22), accessibility (L), entropy (L), and the
 /// maps `ccmpred`, `freecon` and `potential` (L,L), of any number type.
 pub fn read_features(shown: &str, reader: &mut dyn Read, scratch: &Path) -> Result<Sequence, StageError> {
-    let mut reader = io::BufReader::with_capacity(1 << 16, reader);
-    let pickle = Pickle::read(shown, &mut reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
+    let pickle = Pickle::read(shown, reader, scratch).map_err(|e| StageError::Data(e.to_string()))?;
     let item = |key: &str| {
         let found = pickle.item(pickle.root(), key);
         found.ok_or_else(|| wrong(shown, &format!("expected a dict with a key `{key}`, found none")))

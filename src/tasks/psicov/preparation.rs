@@ -37,7 +37,7 @@ impl Preparation for PsicovPreparation {
             )));
         }
         let scratch = context.scratch()?;
-        let (mut deepcov, mut psicov) = (Gathering::new("deepcov", &scratch)?, Gathering::new("psicov", &scratch)?);
+        let (mut deepcov, mut psicov) = (Gathering::new("deepcov", &scratch), Gathering::new("psicov", &scratch));
         for name in context.names(RAW) {
             let mut raw = context.open(RAW, &name)?;
             if [".lst", ".pkl", ".npy"].iter().any(|ending| name.ends_with(ending)) {

@@ -71,7 +71,7 @@ impl<'a> Proteins<'a> {
         }
         let (mut rows_at, mut maps_at) = (Vec::new(), Vec::new());
         let (mut rows, mut pairs) = (0, 0);
-        for (length, bits) in lengths.iter().zip(&folded.bytes) {
+        for (length, bits) in lengths.iter().zip(folded.bytes.iter()) {
             rows_at.push(rows);
             rows += ROWS * length;
             maps_at.push(std::array::from_fn(|map| {

@@ -7,9 +7,10 @@ use crate::data::counts::Counts;
 use crate::data::npy::{NpyError, NpyHeader, array_of};
 use crate::data::part::{PartWriter, Promise};
 use crate::data::pickle::Pickle;
+use crate::data::spill::SpillWriter;
 use crate::stages::context::{Context, Output, Progress, StageError};
 use crate::tasks::contract::preparation::{Preparation, RAW};
-use crate::tasks::pictures::read::{Pictures, read};
+use crate::tasks::pictures::read::{Pictures, Wanted, read};
 use crate::tasks::spherical::projection::{POINTS, Projection, SIDE, chunk, rotation_of};
 use rayon::prelude::{ParallelIterator, ParallelSlice};
 use safetensors::Dtype;
@@ -46,9 +47,11 @@ impl Preparation for SphericalPreparation {
                 copy(&pickle, part, wanted, settings, classes, context)?;
             }
         } else {
-            let found = read(context)?;
-            for (part, wanted, settings) in parts {
-                project(found.part("spherical", part, wanted, settings, classes)?, part, both + test, context)?;
+            let wanted = parts.map(|(part, count, settings)| Wanted { part, count, settings });
+            let scratch = context.scratch()?;
+            let mut found = read(&wanted, context, &mut |_, _| Ok(SpillWriter::new(&scratch)))?;
+            for part in &wanted {
+                project(found.take("spherical", part, classes)?, part.part, both + test, context)?;
             }
         }
         let rows = |part: &str, start, end| Rows { part: part.to_string(), start, end };
@@ -132,11 +135,17 @@ fn start(part: &str, count: usize, context: &mut dyn Context) -> Result<PartWrit
 }
 
 /// Projects the pictures of one part, chunk by chunk, and writes it.
-fn project(pictures: &Pictures, part: &str, all: usize, context: &mut dyn Context) -> Result<(), StageError> {
+fn project(
+    pictures: Pictures<SpillWriter>,
+    part: &str,
+    all: usize,
+    context: &mut dyn Context,
+) -> Result<(), StageError> {
     let count = pictures.labels.len();
     let mut writer = start(part, count, context)?;
     writer.write_all(&pictures.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>())?;
-    let mut pixels = pictures.pixels.open()?;
+    let spill = pictures.pixels.finish()?;
+    let mut pixels = spill.open()?;
     let size = chunk(all);
     for first in (0..count).step_by(size) {
         if context.stop_asked() {
