@@ -172,10 +172,22 @@ fn python_pictures<W: Write>(
         if !bytes || array.shape != [count, PIXELS] || array.fortran || taken.is_some() {
             return Ok(false);
         }
-        let poured = pour(reader, &mut pixels, u64::MAX);
-        let failed = poured.as_ref().err().map(io::Error::to_string);
-        taken = Some(poured.map(drop));
-        failed.map_or(Ok(true), Err)
+        let mut piece = vec![0u8; 1 << 16];
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => {
+                    if let Err(error) = pixels.write_all(&piece[..count]) {
+                        taken = Some(Err(error));
+                        return Err(String::new());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(format!("the pickle is cut or unreadable: {error}")),
+            }
+        }
+        taken = Some(Ok(()));
+        Ok(true)
     };
     let pickle = Pickle::read_taking(shown, reader, scratch, &mut take);
     if let Some(Err(error)) = taken {
