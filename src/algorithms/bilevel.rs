@@ -277,6 +277,7 @@ impl Search for Bilevel<'_> {
                 architecture_steps: line.steps[1],
                 architecture_loss: (line.steps[1] > 0).then_some(architecture_loss),
                 entropy: self.relaxed.entropy(&parameters),
+                mixture: self.relaxed.mixture(&parameters),
                 architecture: self.relaxed.architecture(&parameters).map_err(TrainError::State)?.body,
                 parameters,
             })

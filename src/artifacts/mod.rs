@@ -2,6 +2,7 @@
 pub mod architecture;
 pub mod array_bytes;
 pub mod dataset;
+pub mod drawing;
 pub mod published;
 pub mod sample_view;
 pub mod samples;

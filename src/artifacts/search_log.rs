@@ -6,7 +6,17 @@ use serde_json::Value;
 
 /// Name of the file that a search node writes beside the architecture, where it trained anything.
 pub const SEARCH_FILE: &str = "search.json";
-pub const SEARCH_FORMAT: u32 = 1;
+pub const SEARCH_FORMAT: u32 = 2;
+
+/// The weights of primitives in the cells of one type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mixture {
+    /// Such as `normal`.
+    pub cell: String,
+    /// Each primitive in the space's order, with its mean over edges.
+    pub weights: Vec<(String, f64)>,
+}
 
 /// One pass through the samples of the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +33,8 @@ pub struct SearchEpoch {
     pub architecture_loss: Option<f64>,
     /// Of the weights of primitives, in nats, mean over edges; ln 8 = 2.079 where eight weigh the same.
     pub entropy: f64,
+    /// By cell type, in the space's order.
+    pub mixture: Vec<Mixture>,
     /// What the parameters stood for after the epoch.
     pub architecture: Value,
     /// All architecture parameters after the epoch, in the space's order.

@@ -1,7 +1,9 @@
 //! Collects the tables: stages, tasks, spaces, algorithms, switches, definitions. Nobody else reads them.
 
 use crate::algorithms::ALGORITHMS;
+use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{DATASET_FILE, DatasetMeta};
+use crate::artifacts::drawing::Drawing;
 use crate::artifacts::sample_view::Sample;
 use crate::artifacts::samples::{Part, Samples};
 use crate::data::lock::lookup;
@@ -35,6 +37,8 @@ pub struct Catalog {
     pub check_arrays: fn(&Path, &Map<String, Value>) -> Result<(), String>,
     /// Samples of a prepared data set, whose files the reader gives by name.
     pub preview: fn(&str, ReadFile<'_>, usize) -> Result<Vec<Sample>, String>,
+    /// An architecture as people look at it; `None` where its space has nothing to draw.
+    pub draw: fn(&Architecture) -> Option<Result<Drawing, String>>,
     /// The code of this binary.
     pub table: &'static Table,
 }
@@ -51,8 +55,14 @@ impl Catalog {
             switches: switches(),
             definitions: definitions(),
         };
-        Catalog { stages, vocabulary, locked, look, check_arrays: inspect::check, preview, table: Table::embedded() }
+        let (check_arrays, table) = (inspect::check, Table::embedded());
+        Catalog { stages, vocabulary, locked, look, check_arrays, preview, draw, table }
     }
+}
+
+fn draw(architecture: &Architecture) -> Option<Result<Drawing, String>> {
+    let space = SPACES.iter().find(|space| space.name == architecture.space)?;
+    space.draw.map(|draw| draw(architecture))
 }
 
 fn preview(task: &str, read: ReadFile<'_>, count: usize) -> Result<Vec<Sample>, String> {

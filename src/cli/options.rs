@@ -35,6 +35,8 @@ pub enum Verb {
     Report(ReportOptions),
     /// Print the DAG
     Graph(GraphOptions),
+    /// Write curves for TensorBoard or architectures for Graphviz
+    Export(ExportOptions),
     /// Check a manifest and stop
     Check(ManifestOptions),
     /// Print the JSON schema of manifests, for editors
@@ -267,6 +269,29 @@ pub struct GraphOptions {
     pub cache: CacheOptions,
     #[arg(long, value_enum, default_value = "dot")]
     pub format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Event files of searches and trainings
+    Tensorboard,
+    /// Found architectures for Graphviz
+    Dot,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct ExportOptions {
+    #[command(flatten)]
+    pub manifest: ManifestOptions,
+    #[command(flatten)]
+    pub select: SelectOptions,
+    #[command(flatten)]
+    pub cache: CacheOptions,
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Folder to write into
+    #[arg(long, value_name = "DIR", default_value = "export")]
+    pub out: PathBuf,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -2,8 +2,10 @@
 
 use crate::artifacts::summary::{SUMMARY_FILE, Summary};
 use crate::cli::exit::Exit;
+use crate::cli::searches::searched;
 use crate::cli::session::Session;
 use crate::execute::state::State;
+use crate::report::searches::PAGE;
 use crate::report::terminal::{Look, render};
 use crate::report::write::write;
 use crate::store::error::StoreError;
@@ -17,7 +19,7 @@ pub enum Rendered {
         summary: Box<Summary>,
         folder: PathBuf,
     },
-    /// The summary's object is damaged or gone: `node` must run again.
+    /// An object of the summary or of a search is damaged or gone: `node` must run again.
     Damaged {
         digest: String,
         node: String,
@@ -43,7 +45,19 @@ pub fn write_report(
         };
         let summary = Summary::from_bytes(&bytes).map_err(Exit::failed)?;
         let folder = out.map_or_else(|| Path::new("report").join(&session.manifest.name), Path::to_path_buf);
-        write(&summary, &folder).map_err(Exit::failed)?;
+        let mut searches = Vec::new();
+        for (id, state) in states.iter().enumerate() {
+            let Some(outputs) = state.outputs() else { continue };
+            match searched(session, store, id, outputs) {
+                Ok(found) => searches.extend(found),
+                Err(StoreError::Corrupt { digest } | StoreError::Missing { digest }) => {
+                    let (digest, node) = (digest.to_string(), session.label(id).to_string());
+                    return Ok(Some(Rendered::Damaged { digest, node }));
+                }
+                Err(error) => return Err(Exit::failed(error)),
+            }
+        }
+        write(&summary, &searches, &folder).map_err(Exit::failed)?;
         return Ok(Some(Rendered::Written { summary: Box::new(summary), folder }));
     }
     Ok(None)
@@ -60,4 +74,8 @@ pub fn say_path(summary: &Summary, folder: &Path, json: bool) {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     println!("{}", render(summary, Look { width, colour }));
     println!("report: {}", folder.join("report.md").display());
+    let searches = folder.join(PAGE);
+    if searches.exists() {
+        println!("searches: {}", searches.display());
+    }
 }

@@ -3,8 +3,8 @@
 use crate::cli::exit::{Outcome, USAGE};
 use crate::cli::options::{Cli, Verb};
 use crate::cli::{
-    bundle, check, completions, diff, doctor, exec_node, fetch, gc, graph, init, logs, plan, preview, report, results,
-    run, schema, status, why,
+    bundle, check, completions, diff, doctor, exec_node, export, fetch, gc, graph, init, logs, plan, preview, report,
+    results, run, schema, status, why,
 };
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -42,6 +42,7 @@ fn dispatch(verb: &Verb) -> Outcome {
         Verb::Results(options) => results::results(options),
         Verb::Report(options) => report::report(options),
         Verb::Graph(options) => graph::graph(options),
+        Verb::Export(options) => export::export(options),
         Verb::Check(options) => check::check(options),
         Verb::Schema => schema::schema(),
         Verb::Doctor(options) => doctor::doctor(options),

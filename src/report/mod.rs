@@ -1,21 +1,26 @@
 //! Reports from a summary, one file per output format. Computes no statistics: what is shown stands in the summary.
 //!
-//! A page in HTML (`html.rs`, one more row, `index.html`) will need more than a summary (learning curves, genotypes, costs), so its
-//! renderer will take those as further fields of the summary's artifact or a second argument of the row; nothing of it is here yet.
+//! Searches are no part of the summary: their rows get what a report shows of each (`searched.rs`). A page in HTML (`html.rs`) will need
+//! both.
 
 use crate::report::entry::ReportEntry;
 
 pub mod axis;
 pub mod caption;
+pub mod cell_plot;
 pub mod csv;
 pub mod entry;
 pub mod json;
 pub mod latex;
 pub mod markdown;
 pub mod number;
+pub mod plot;
 pub mod profile_plot;
 pub mod samples_plot;
+pub mod searched;
+pub mod searches;
 pub mod svg;
+pub mod tensorboard;
 pub mod terminal;
 pub mod text_table;
 pub mod write;

@@ -5,13 +5,9 @@ use crate::report::axis::Axis;
 use crate::report::caption;
 use crate::report::csv;
 use crate::report::entry::File;
+use crate::report::plot::{COLOURS, DASHES};
 use crate::report::svg::{Svg, coordinate};
 use std::collections::BTreeSet;
-
-/// Okabe & Ito's palette for all kinds of colour vision, without its yellow, which is too light for a line on white.
-const COLOURS: [&str; 7] = ["#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
-/// Beside the colour, for print in grey and for curves that lie on each other. Six against seven colours: 42 looks.
-const DASHES: [&str; 6] = ["none", "9 4", "3 3", "10 3 2 3", "14 4", "7 3 2 3 2 3"];
 
 const WIDTH: u32 = 790;
 const LEFT: f64 = 64.0;

@@ -3,6 +3,8 @@
 use crate::artifacts::summary::Summary;
 use crate::report::TABLE;
 use crate::report::entry::File;
+use crate::report::searched::Searched;
+use crate::report::searches;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -23,10 +25,11 @@ pub fn render(summary: &Summary) -> Vec<File> {
     TABLE.iter().flat_map(|entry| (entry.render)(summary)).collect()
 }
 
-/// Writes all formats into `dir`, which is made if need be; the paths, in the order of the table. Files that an earlier report
+/// Writes all formats and what is shown of searches into `dir`, which is made if need be; the paths, in the order of the table. Files that an earlier report
 /// listed and this one lacks are removed; nothing else in the folder is touched.
-pub fn write(summary: &Summary, dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
-    let files = render(summary);
+pub fn write(summary: &Summary, searches: &[Searched], dir: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    let mut files = render(summary);
+    files.extend(searches::files(searches));
     fs::create_dir_all(dir).map_err(|source| WriteError { path: dir.to_path_buf(), source })?;
     let listing = dir.join(LISTING);
     let names: BTreeSet<&str> = files.iter().map(|(name, _)| name.as_str()).collect();

@@ -12,6 +12,7 @@ pub const SPACES: &[SpaceEntry] = &[
         relaxed: Some(darts::relaxed::open),
         sampled: Some(darts::sampled::draw),
         child: darts::child::build,
+        draw: Some(darts::drawing::draw),
         reads: &[
             "network.genotype",
             "network.width",
@@ -29,6 +30,7 @@ pub const SPACES: &[SpaceEntry] = &[
         relaxed: None,
         sampled: None,
         child: wrn::child::build,
+        draw: None,
         reads: &[
             "fidelity.wrn_spherical_head",
             "fidelity.wrn_series_network",

@@ -11,6 +11,7 @@ mod data_context;
 mod deepsea;
 mod ecg;
 mod edit;
+mod exports;
 mod fetch;
 mod fsd50k;
 mod licences;

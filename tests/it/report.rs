@@ -203,7 +203,7 @@ fn files_are_replaced_and_only_own_old_ones_removed() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("a/report");
     let mut summary = small_summary();
-    let paths = write(&summary, &dir).unwrap();
+    let paths = write(&summary, &[], &dir).unwrap();
     assert!(paths.iter().all(|path| path.is_file()));
     let listed = |dir: &Path| -> BTreeSet<String> {
         std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
@@ -216,7 +216,7 @@ fn files_are_replaced_and_only_own_old_ones_removed() {
     let list = std::fs::read_to_string(dir.join(".nasperf-report")).unwrap();
     std::fs::write(dir.join(".nasperf-report"), format!("{list}../../outside\n..\n\n")).unwrap();
     summary.panels.pop();
-    let fewer = write(&summary, &dir).unwrap();
+    let fewer = write(&summary, &[], &dir).unwrap();
     assert_eq!(fewer.len() + 3, paths.len());
     assert!(!dir.join("profile-all-sundry-2.svg").exists());
     assert!(dir.join("profile-mine.svg").exists() && folder.path().join("outside").exists());
@@ -224,7 +224,7 @@ fn files_are_replaced_and_only_own_old_ones_removed() {
 
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let message = write(&summary, &file).unwrap_err().to_string();
+    let message = write(&summary, &[], &file).unwrap_err().to_string();
     assert!(message.contains("file: ") && message.contains("can be written"), "{message}");
 }
 

@@ -1,5 +1,7 @@
 //! The row type of the space table. Knows no space.
 
+use crate::artifacts::architecture::Architecture;
+use crate::artifacts::drawing::Drawing;
 use crate::spaces::contract::child::BuildChild;
 use crate::spaces::contract::default::DefaultArchitecture;
 use crate::spaces::contract::relaxed::OpenRelaxed;
@@ -14,6 +16,8 @@ pub struct SpaceEntry {
     /// Architectures drawn at random, where there is more than one.
     pub sampled: Option<SampleArchitecture>,
     pub child: BuildChild,
+    /// An architecture as people look at it, where there is more to it than its name.
+    pub draw: Option<fn(&Architecture) -> Result<Drawing, String>>,
     /// Settings that matter for some cells only, and that this space looks at (stages/canonical.rs).
     pub reads: &'static [&'static str],
 }

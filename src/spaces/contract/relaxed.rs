@@ -3,6 +3,7 @@
 
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
+use crate::artifacts::search_log::Mixture;
 use crate::nn::parameters::ParameterSet;
 use crate::seed::Purpose;
 use candle_core::{Result as TensorResult, Tensor, Var};
@@ -65,6 +66,8 @@ pub trait Relaxed {
     fn architecture(&self, parameters: &[f32]) -> Result<Architecture, String>;
     /// Entropy of the weights of primitives in nats, mean over the rows.
     fn entropy(&self, parameters: &[f32]) -> f64;
+    /// The weights of primitives, by cell type.
+    fn mixture(&self, parameters: &[f32]) -> Vec<Mixture>;
 }
 
 /// The error says what of the task or of the settings the space cannot do.

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod child;
 pub mod default;
 pub mod derived;
+pub mod drawing;
 pub mod genotype;
 pub mod preprocess;
 pub mod published;

@@ -3,6 +3,7 @@
 
 use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::{Target, TaskShape};
+use crate::artifacts::search_log::Mixture;
 use crate::nn::parameters::ParameterSet;
 use crate::nn::supernet::Supernet;
 use crate::ops::mixed_cell::Wanted;
@@ -61,6 +62,11 @@ pub fn open(shape: &TaskShape, params: &RelaxedParams) -> Result<Box<dyn Relaxed
 }
 
 impl Cells {
+    /// Cell types that the network has: normal, and where it reduces, reduction.
+    fn kinds(&self) -> usize {
+        if self.shape.reducing() { 2 } else { 1 }
+    }
+
     /// The weights of one cell type: of primitives, edge by edge, then of edges.
     fn mixed(&self, parameters: &[f32], kind: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
         let (edges, length) = (self.shape.edges(), self.shape.architecture());
@@ -133,9 +139,8 @@ impl Relaxed for Cells {
 
     fn rows(&self, joint: bool) -> Vec<Rows> {
         let (edges, length) = (self.shape.edges(), self.shape.architecture());
-        let kinds = if self.shape.reducing() { 2 } else { 1 };
         let mut rows = Vec::new();
-        for start in (0..kinds).map(|kind| kind * length) {
+        for start in (0..self.kinds()).map(|kind| kind * length) {
             let beta = start + edges * PRIMITIVES;
             rows.push(Rows { range: start..beta, width: PRIMITIVES, primitives: true });
             let mut of_edges = |range: std::ops::Range<usize>| {
@@ -152,10 +157,20 @@ impl Relaxed for Cells {
     }
 
     fn entropy(&self, parameters: &[f32]) -> f64 {
-        let kinds = if self.shape.reducing() { 2 } else { 1 };
-        let rows: Vec<Vec<f64>> = (0..kinds).flat_map(|kind| self.mixed(parameters, kind).0).collect();
+        let rows: Vec<Vec<f64>> = (0..self.kinds()).flat_map(|kind| self.mixed(parameters, kind).0).collect();
         let of = |row: &Vec<f64>| -row.iter().filter(|w| **w > 0.0).map(|w| w * w.ln()).sum::<f64>();
         rows.iter().map(of).sum::<f64>() / rows.len() as f64
+    }
+
+    fn mixture(&self, parameters: &[f32]) -> Vec<Mixture> {
+        let of = |kind: usize| {
+            let rows = self.mixed(parameters, kind).0;
+            let mean = |at: usize| rows.iter().map(|row| row[at]).sum::<f64>() / rows.len() as f64;
+            let names = std::iter::once("none".to_string()).chain(Primitive::ALL.map(Primitive::name));
+            let cell = ["normal", "reduce"][kind].to_string();
+            Mixture { cell, weights: names.enumerate().map(|(at, name)| (name, mean(at))).collect() }
+        };
+        (0..self.kinds()).map(of).collect()
     }
 }
 
