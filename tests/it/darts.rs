@@ -188,17 +188,19 @@ impl<'a> Search<'a> {
         (losses, first.unwrap())
     }
 
-    /// Compares alpha and beta with a golden object that lists them by kind.
-    fn check(&self, what: &str, found: &[f64], golden: &serde_json::Value, start: f64, tolerance: f64) {
-        for kind in 0..2 {
+    /// Compares how far alpha and beta went from where each of them started with a golden object that lists them by kind; `tolerance`
+    /// is a share of the longest way.
+    fn check(&self, what: &str, found: &[f64], golden: &serde_json::Value, start: [f64; 2], tolerance: f64) {
+        for kind in 0..if self.shape.dense { 1 } else { 2 } {
             let (alpha, beta) = self.places(kind);
-            let rows = golden["alpha"][kind].as_array().unwrap();
-            let expected: Vec<f64> = rows.iter().flat_map(floats).chain(floats(&golden["beta"][kind])).collect();
-            let found: Vec<f64> = found[alpha].iter().chain(&found[beta]).copied().collect();
-            // the change from the start is what a search is about
-            let size = expected.iter().map(|e| (e - start).abs()).fold(0.0, f64::max);
-            for (at, (f, e)) in found.iter().zip(&expected).enumerate() {
-                assert!((f - e).abs() <= tolerance * size + 1e-11, "{what}, kind {kind}, {at}: {f} instead of {e}");
+            let rows: Vec<f64> = golden["alpha"][kind].as_array().unwrap().iter().flat_map(floats).collect();
+            let parts = [(alpha, rows, start[0]), (beta, floats(&golden["beta"][kind]), start[1])];
+            for (place, expected, start) in parts {
+                let size = expected.iter().map(|e| (e - start).abs()).fold(0.0, f64::max);
+                for (at, (f, e)) in found[place].iter().zip(&expected).enumerate() {
+                    let apart = (f - e).abs();
+                    assert!(apart <= tolerance * size + 1e-11, "{what}, kind {kind}, {at}: {f} instead of {e}, {size}");
+                }
             }
         }
     }
@@ -211,9 +213,9 @@ fn compare_search(name: &str) {
     let search = Search::new(&golden, 0, DType::F64);
     let (found, first) = search.run(pairs.len() as u64);
     close(name, &found, &losses, 1e-9);
-    search.check(&format!("{name}: gradient"), &first, &golden.values["architecture_gradients"], 0.0, 1e-9);
+    search.check(&format!("{name}: gradient"), &first, &golden.values["architecture_gradients"], [0.0; 2], 1e-9);
     let end = search.values(search.supernet.architecture());
-    search.check(&format!("{name}: end"), &end, &golden.values, 0.0, 1e-9);
+    search.check(&format!("{name}: end"), &end, &golden.values, [0.0; 2], 1e-9);
     let evaluated = search.supernet.evaluate(&golden.inputs(0, DType::F64)).unwrap();
     golden.check_state(name, search.supernet.parameters(), &search.buffers(), &evaluated);
     let fast = |again| Search::new(&golden, again, DType::F32).run(5);
@@ -221,6 +223,12 @@ fn compare_search(name: &str) {
     assert_eq!(saved, fast(1), "{name}: what one cell keeps must not show");
     close(&format!("{name}, f32"), &saved.0, &losses, 1e-4);
     assert_eq!(saved, computed_again, "{name}: what is kept must not show");
+    let five = Search::new(&golden, 0, DType::F32);
+    five.run(5);
+    let moved = five.values(five.supernet.architecture());
+    // all start at 1, and the first step's normalisation takes them to equal shares: what gradients did is the way from there
+    let shares = [1.0 / PRIMITIVES as f64, 1.0 / five.shape.edges() as f64];
+    five.check(&format!("{name}, f32: moved"), &moved, &golden.values["early"], shares, 1e-3);
 }
 
 #[test]

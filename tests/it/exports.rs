@@ -65,7 +65,7 @@ fn a_graph_names_its_primitives() {
     assert!(text.contains("s0_2 [label=\"0\"]") && text.contains("s0_2 -> s0_3 [label=\"dil_conv_5x5\"]"));
 }
 
-/// `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.20 with `Event(wall_time=0.0,
+/// `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.21 with `Event(wall_time=0.0,
 /// file_version="brain.Event:2")`, then `Event(wall_time=300.0, step=300, summary=Summary(value=[Summary.Value(tag="loss",
 /// simple_value=0.5)]))`.
 const WRITTEN: &str = "0f000000000000006d532b091a0d627261696e2e4576656e743a32fc9851291b000000000000001a0d9e13090000000000c0724010ac022a0d0a0b0a046c6f7373150000003f27554a2e";

@@ -32,6 +32,7 @@ Supernets also have
     losses           pairs: of the weight step (batch 2s mod batches), then of the architecture step (batch 2s + 1)
     alpha, beta      normal then reduce, after the last step: rows of 8, and one value an edge. In the dense form the reduce
                      ones stay at 1
+    early            alpha and beta after the first 5 steps, same layout
     architecture_gradients
                      of the first architecture step, same layout (zeros where there are none)
 """
@@ -124,11 +125,13 @@ def searched(case, steps=10):
     precision(torch.float32)
     single = run(5)[2]
     precision(torch.float64)
+    early = [p.tolist() for p in run(5)[1]]
     net, arch, losses, first = run(steps)
     rows = [p.tolist() for p in arch]
     first = [p.tolist() for p in first]
     return case | {
         "losses": losses, "single": single, "alpha": rows[:2], "beta": rows[2:],
+        "early": {"alpha": early[:2], "beta": early[2:]},
         "architecture_gradients": {"alpha": first[:2], "beta": first[2:]},
     } | finish(net, case, lambda x: net(x, arch), supernet.group)
 
