@@ -244,6 +244,10 @@ fn layout(mut header: FitsHeader, first: bool) -> Result<Layout, String> {
     if !first {
         extra = header.integer("PCOUNT")?.unwrap_or(0).try_into().map_err(|_| "PCOUNT is negative")?;
         groups = header.integer("GCOUNT")?.unwrap_or(1).try_into().map_err(|_| "GCOUNT is negative")?;
+        // no group would be an image whose values lie behind its end (§7.1.1: one group)
+        if groups == 0 {
+            return Err("GCOUNT is 0, expected 1".into());
+        }
     }
     let bytes = count.checked_add(extra).and_then(|n| n.checked_mul(groups)).and_then(|n| n.checked_mul(width));
     let bytes = bytes.ok_or("PCOUNT and GCOUNT ask for more than a file can hold")?;

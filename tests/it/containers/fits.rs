@@ -109,6 +109,9 @@ fn damage_and_huge_claims() {
     refused(&["SIMPLE  = T", "BITPIX  = 'x"], "no end");
     refused(&["SIMPLE  = T", "BITPIX  = \u{e9}"], "printable");
     refused(&["XTENSION= 'IMAGE'"], "SIMPLE");
+    let no_group = ["XTENSION= 'IMAGE   '", "BITPIX  = 8", "NAXIS   = 1", "NAXIS1  = 9", "PCOUNT  = 0", "GCOUNT  = 0"];
+    let message = read(&[hdu(EMPTY, b""), hdu(&no_group, &[1; 9])].concat()).unwrap_err().to_string();
+    assert!(message.contains("GCOUNT is 0, expected 1"), "{message}");
     let endless = format!("{:<80}", "SIMPLE  = T") + &" ".repeat(BLOCK * 600 - 80);
     assert!(read(endless.as_bytes()).unwrap_err().to_string().contains("END"));
 }
