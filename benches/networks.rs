@@ -238,7 +238,6 @@ fn train(case: Case, request: &Request) {
     let params = ChildParams {
         droprate: 0.0,
         drop_path: None,
-        auxiliary: false,
         network: NetworkParams::default(),
         init: Purpose::new(0, "bench", "init"),
         seed: 0,
@@ -296,7 +295,6 @@ fn derived(case: &Case) -> DerivedShape {
         outer: AS_RUN,
         inner: AS_RUN,
         drop_path: None,
-        auxiliary: false,
         seed: 0,
         stage: "bench",
     }

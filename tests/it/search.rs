@@ -118,18 +118,6 @@ fn a_search_moves_its_architecture_after_the_warm_up_and_ends_in_a_network_that_
 }
 
 #[test]
-fn an_auxiliary_head_trains_beside_the_network_and_is_not_scored() {
-    let mut cell = small("cifar100", images(8, 4, 20, 6));
-    cell.settings["network.reductions"] = json!(false); // a head needs a plane of 5×5 or more
-    let found = cell.search();
-    let plain = cell.score(&found);
-    cell.settings["retrain.auxiliary"] = json!(0.4);
-    let headed = cell.score(&found);
-    assert_eq!(headed.parameters, plain.parameters);
-    assert!(headed.value.is_finite() && headed.details != plain.details, "its gradient reaches the first cells");
-}
-
-#[test]
 fn interrupted_anywhere_a_search_ends_with_the_same_bytes_on_any_number_of_threads() {
     let cell = small("cifar100", images(8, 4, 20, 6));
     let expected = cell.search();
