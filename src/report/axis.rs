@@ -2,6 +2,13 @@
 
 use crate::artifacts::summary::Scale;
 
+/// The least of 1, 2, 2.5, 5 or 10 times a power of ten that is not below `rough`.
+pub fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0].into_iter().map(|m| m * power).find(|s| *s >= rough * (1.0 - 1e-9));
+    step.unwrap_or(10.0 * power)
+}
+
 /// From τ = 1 to `end`, above 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Axis {
@@ -31,10 +38,7 @@ impl Axis {
     /// Between four and eight even steps of 1, 2, 2.5 or 5 times a power of ten, counted from τ = 1.
     fn even(&self) -> Vec<(f64, String)> {
         let length = self.end - 1.0;
-        let rough = length / 8.0;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough * (1.0 - 1e-9));
-        let step = step.unwrap_or(10.0 * power);
+        let step = round_step(length / 8.0);
         let whole = |digits: &i32| {
             let shifted = step * 10f64.powi(*digits);
             (shifted - shifted.round()).abs() < 1e-6 * shifted

@@ -1,5 +1,6 @@
 //! Curves over epochs: a frame with ticks, lines with a legend beside it. Knows no search.
 
+use crate::report::axis::round_step;
 use crate::report::svg::{Svg, coordinate};
 
 /// Okabe & Ito's palette for all kinds of colour vision, without its yellow, which is too light for a line on white.
@@ -93,10 +94,7 @@ fn stretches(values: &[Option<f64>]) -> Vec<Vec<(usize, f64)>> {
 
 /// Three to seven round values that enclose the range.
 fn ticks((low, high): (f64, f64)) -> Vec<f64> {
-    let rough = (high - low) / 4.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough * (1.0 - 1e-9));
-    let step = step.unwrap_or(10.0 * power);
+    let step = round_step((high - low) / 4.0);
     let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
     (first..=last.max(first + 1)).map(|i| i as f64 * step).collect()
 }
