@@ -8,6 +8,7 @@ mod harness;
 
 use candle_core::{Device, Tensor};
 use harness::formula::{self, apart, deviation, draw};
+use harness::node;
 use harness::peer::Peer;
 use harness::request::{self, Request};
 use harness::rounds::{Count, Row};
@@ -352,10 +353,14 @@ fn search(case: Case, request: &Request) {
     let of = |products: f64| Count { flop: 2.0 * products * case.macs * case.batch as f64, bytes: 0.0 };
     row.compare("weights", of(3.0), "weights", &mut weights);
     row.compare("architecture", of(2.0), "architecture", &mut || architecture());
-    row.compare("step", of(5.0), "step", &mut || {
+    let mut step = || {
         weights();
         architecture();
-    });
+    };
+    row.compare("step", of(5.0), "step", &mut step);
+    if case.size == [32, 32] {
+        node::beside(request, &mut step);
+    }
 }
 
 /// Rows of alpha, then beta as one row, of the normal cells and, but for dense networks, of the reduction cells.

@@ -5,6 +5,7 @@ pub mod arrays;
 pub mod folder_context;
 pub mod formula;
 pub mod machine;
+pub mod node;
 pub mod peer;
 pub mod request;
 pub mod rounds;
