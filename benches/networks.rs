@@ -239,6 +239,7 @@ fn train(case: Case, request: &Request) {
     let params = ChildParams {
         droprate: 0.0,
         drop_path: None,
+        auxiliary: false,
         network: NetworkParams::default(),
         init: Purpose::new(0, "bench", "init"),
         seed: 0,
@@ -296,6 +297,7 @@ fn derived(case: &Case) -> DerivedShape {
         outer: AS_RUN,
         inner: AS_RUN,
         drop_path: None,
+        auxiliary: false,
         seed: 0,
         stage: "bench",
     }

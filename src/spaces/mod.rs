@@ -20,6 +20,7 @@ pub const SPACES: &[SpaceEntry] = &[
             "retrain.width",
             "retrain.cells",
             "retrain.drop_path",
+            "retrain.auxiliary",
             "fidelity.darts_norms",
             "fidelity.dense_drop_path",
         ],

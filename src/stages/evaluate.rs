@@ -173,6 +173,7 @@ pub fn evaluate(
     let child_params = ChildParams {
         droprate: 0.0,
         drop_path: None,
+        auxiliary: false,
         network: network::parse(&of_network).map_err(StageError::Code)?,
         init: Purpose::new(seed, STAGE, "init"),
         seed,

@@ -37,6 +37,7 @@ fn derived(golden: &Golden) -> Network {
         outer: AS_RUN,
         inner: if dense { NORM } else { AS_RUN },
         drop_path: None,
+        auxiliary: false,
         seed: 0,
         stage: "test",
     };

@@ -7,6 +7,7 @@ use nasperf_pipe::algorithms::ALGORITHMS;
 use nasperf_pipe::artifacts::architecture::{ARCHITECTURE_FILE, Architecture};
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
 use nasperf_pipe::artifacts::search_log::{SEARCH_FILE, SearchLog};
+use nasperf_pipe::artifacts::weights::{self, Saved, WEIGHTS_FILE};
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::darts::architecture::decode;
 use nasperf_pipe::stages::canonical::Reads;
@@ -63,13 +64,19 @@ impl Cell {
         context.outputs()
     }
 
-    /// Trains what was found, and scores it.
-    fn score(&self, architecture: &Blobs) -> Score {
+    /// Trains what was found.
+    fn train(&self, architecture: &Blobs) -> Blobs {
         let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
         let params = retrain::params(self.declared(&retrain::settings()), self.reads()).unwrap();
         let mut context = MemoryContext::new(&[("dataset", &self.dataset), ("architecture", architecture)], 0);
         retrain::retrain(&params, task.objective, SPACES[0].child, &mut context).unwrap();
-        let weights = context.outputs();
+        context.outputs()
+    }
+
+    /// Trains what was found, and scores it.
+    fn score(&self, architecture: &Blobs) -> Score {
+        let task = TASKS.iter().find(|row| row.name == self.task).unwrap();
+        let weights = self.train(architecture);
         let slots = [("dataset", &self.dataset), ("architecture", architecture), ("weights", &weights)];
         let mut context = MemoryContext::new(&slots, 0);
         let params = evaluate::params(self.declared(&evaluate::settings()), self.reads()).unwrap();
@@ -83,7 +90,8 @@ fn small(task: &'static str, dataset: Blobs) -> Cell {
     let settings = json!({
         "network.width": 4, "search.cells": 3, "search.epochs": 3, "search.batch": 4, "search.warmup": 1,
         "retrain.cells": 3, "retrain.epochs": 2, "retrain.batch": 4, "retrain.drop_path": 0.3,
-        "retrain.schedule": "cosine", "retrain.clip": 5.0, "retrain.learning_rate": 0.025,
+        // a hole of 16×16 would leave nothing of these images
+        "retrain.cutout": false, "retrain.schedule": "cosine", "retrain.clip": 5.0, "retrain.learning_rate": 0.025,
     });
     Cell { task, algorithm: "gaea", dataset, settings }
 }
@@ -115,6 +123,21 @@ fn a_search_moves_its_architecture_after_the_warm_up_and_ends_in_a_network_that_
         let score = cell.score(&found);
         assert!(score.value.is_finite(), "{score:?}");
     }
+}
+
+#[test]
+fn an_auxiliary_head_trains_beside_the_network_and_is_not_kept() {
+    let mut cell = small("cifar100", images(8, 4, 20, 6));
+    cell.settings["network.reductions"] = json!(false); // a head needs a plane of 5×5 or more
+    let found = cell.search();
+    let plain = weights::decode(&cell.train(&found)[WEIGHTS_FILE]).unwrap();
+    cell.settings["retrain.auxiliary"] = json!(0.4);
+    let headed = weights::decode(&cell.train(&found)[WEIGHTS_FILE]).unwrap();
+    let names = |saved: &[Saved]| saved.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&headed), names(&plain));
+    let stem = |saved: &[Saved]| saved.iter().find(|s| s.name == "stem.0.weight").unwrap().values.clone();
+    assert_ne!(stem(&headed), stem(&plain), "its gradient reaches the first layer");
+    assert!(cell.score(&found).value.is_finite());
 }
 
 #[test]

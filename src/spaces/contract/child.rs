@@ -32,6 +32,9 @@ pub struct ChildParams {
     pub droprate: f64,
     /// Drop-path while training.
     pub drop_path: Option<Ramp>,
+    /// A second head for training: the network gives its outputs behind the first head's, on axis 1. Its parameters are named
+    /// `auxiliary_head…` and stand last.
+    pub auxiliary: bool,
     pub network: NetworkParams,
     /// Streams of the initial values.
     pub init: Purpose,

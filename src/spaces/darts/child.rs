@@ -28,6 +28,10 @@ pub fn build(
         let message = format!("space darts takes series and planes, found {:?}", shape.spatial);
         return Err(ChildError::Architecture(message));
     }
+    if params.auxiliary && (dense || shape.spatial.len() != 2) {
+        let message = "retrain.auxiliary: space darts has auxiliary heads for point tasks on planes only".to_string();
+        return Err(ChildError::Architecture(message));
+    }
     // in dense networks upstream has the unusual constants in the two preprocess layers only (methods spec §4.7)
     let (outer, inner) = match (params.network.last_batch, dense) {
         (true, false) => (AS_RUN, AS_RUN),
@@ -46,6 +50,7 @@ pub fn build(
         outer,
         inner,
         drop_path: params.drop_path,
+        auxiliary: params.auxiliary,
         seed: params.seed,
         stage: params.stage,
     };

@@ -1,7 +1,7 @@
 //! The network of a genotype as it is trained from scratch: point form with two reduction cells, dense form with none, on
 //! planes and on series (methods spec §4.7). Knows no search and no task.
 
-use crate::nn::batch_norm::{NORM, Norm};
+use crate::nn::batch_norm::{NORM, NORM_RELU, Norm};
 use crate::nn::builder::{Builder, Value};
 use crate::nn::conv::{ConvShape, Init};
 use crate::nn::linear::{self, Bias};
@@ -14,6 +14,7 @@ use crate::ops::dropout::{Dropout, Unit};
 use crate::ops::global_pool::GlobalPool;
 use crate::ops::max_pool::MaxPool;
 use crate::ops::ramp::Ramp;
+use crate::ops::relu::Relu;
 use crate::ops::window::Window;
 use crate::seed::Purpose;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
@@ -47,6 +48,8 @@ pub struct DerivedShape {
     pub inner: Norm,
     /// Probability with which a sample loses a primitive's output while training; `None`: never.
     pub drop_path: Option<Ramp>,
+    /// Behind the outputs, on axis 1, those of a head on the cell at two thirds: for training, on planes.
+    pub auxiliary: bool,
     /// Streams of drop-path: seed and stage.
     pub seed: u64,
     pub stage: &'static str,
@@ -168,6 +171,7 @@ impl DerivedShape {
             NORM.layer(b, "1", y, None)
         });
         let (mut before, mut last, mut channels, mut after_reduction) = (stem, stem, self.width, false);
+        let mut seen = stem;
         for number in 0..self.cells {
             let reduction = self.reduces(number);
             channels *= if reduction { 2 } else { 1 };
@@ -186,11 +190,35 @@ impl DerivedShape {
                 b.step(Arc::new(Concat { axis: 1, inputs: nodes.len() }), &nodes, [], nodes.len() * channels)
             });
             (before, last, after_reduction) = (last, output, reduction);
+            if number == 2 * self.cells / 3 {
+                seen = output;
+            }
         }
         let pooled = |b: &mut Builder| b.step(Arc::new(GlobalPool { window: None }), &[last], [], last.channels);
         let x = if self.dense { last } else { pooled(b) };
-        linear::layer(b, "classifier", x, self.outputs, self.dense, Bias::FanIn);
+        let first = linear::layer(b, "classifier", x, self.outputs, self.dense, Bias::FanIn);
+        if self.auxiliary {
+            let second = b.within("auxiliary_head", |b| self.second_head(b, seen));
+            b.step(Arc::new(Concat { axis: 1, inputs: 2 }), &[first, second], [], 2 * self.outputs);
+        }
         builder.finish()
+    }
+
+    /// Of the cell at two thirds (`NB360:darts/gaea/eval/model_aux.py`, after DARTS's `AuxiliaryHeadCIFAR`). Upstream asserts 8×8, which
+    /// leaves one position; of larger planes the mean is taken.
+    fn second_head(&self, b: &mut Builder, x: Value) -> Value {
+        let x = b.step(Arc::new(Relu), &[x], [], x.channels);
+        let window = Window { kernel: [5; 2], stride: [3; 2], padding: [0; 2], ceil_mode: false };
+        let x = b.step(Arc::new(AveragePool { window, count_padding: false }), &[x], [], x.channels);
+        let x = b.within("features", |b| {
+            let x = ConvShape::same(false, x.channels, 128, 1, 1).layer(b, "2", x, Init::FanIn);
+            let x = NORM_RELU.layer(b, "3", x, None);
+            let pair = ConvShape { padding: [[0; 2]; 2], ..ConvShape::same(false, 128, 768, 2, 1) };
+            let x = pair.layer(b, "5", x, Init::FanIn);
+            NORM_RELU.layer(b, "6", x, None)
+        });
+        let x = b.step(Arc::new(GlobalPool { window: None }), &[x], [], x.channels);
+        linear::layer(b, "classifier", x, self.outputs, false, Bias::FanIn)
     }
 }
 
@@ -224,6 +252,7 @@ mod tests {
             outer,
             inner,
             drop_path,
+            auxiliary: false,
             seed,
             stage,
         }
@@ -247,6 +276,32 @@ mod tests {
         ] {
             assert_eq!((count(&shape(genotype, 3, 10)), count(&shape(genotype, 3, 100))), (ten, hundred));
         }
+    }
+
+    #[test]
+    fn an_auxiliary_head_has_its_count_and_its_outputs_behind_the_others() {
+        // methods §5.4: 10 and 100 classes
+        for (outputs, more) in [(10, 476_426), (100, 545_636)] {
+            let plain = shape(V2, 3, outputs);
+            assert_eq!(count(&DerivedShape { auxiliary: true, ..plain.clone() }) - count(&plain), more);
+        }
+        let plain = DerivedShape { width: 4, cells: 3, ..shape(V2, 3, 5) };
+        let build =
+            |auxiliary| DerivedShape { auxiliary, ..plain.clone() }.build(Purpose::new(0, "test", "init")).unwrap();
+        let (one, two) = (build(false), build(true));
+        let x = Tensor::randn(0f32, 1.0, (4, 3, 32, 32), &Device::Cpu).unwrap();
+        let [one, two] = [&one, &two].map(|n| n.forward(&x, Mode::Train { step: 0 }).unwrap());
+        assert_eq!((one.dims(), two.dims()), (&[4, 5][..], &[4, 10][..]));
+        let first = two.narrow(1, 0, 5).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(one.to_vec2::<f32>().unwrap(), first, "a second head changes nothing of the first");
+        // the loss of the second head alone reaches the first layer
+        let network = build(true);
+        let x = Tensor::randn(0f32, 1.0, (4, 3, 32, 32), &Device::Cpu).unwrap();
+        let outputs = network.forward(&x, Mode::Train { step: 0 }).unwrap().narrow(1, 5, 5).unwrap();
+        let gradients = outputs.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let gradient = gradients.get(network.parameters().theta()).unwrap().to_vec1::<f32>().unwrap();
+        let stem = network.parameters().parameters().iter().find(|p| p.name == "stem.0.weight").unwrap();
+        assert!(gradient[stem.range.clone()].iter().any(|v| *v != 0.0));
     }
 
     #[test]
@@ -305,7 +360,7 @@ mod tests {
         let ramp = Ramp { most: 0.8, steps: 10, epochs: 2 };
         let small = DerivedShape { width: 4, cells: 3, drop_path: Some(ramp), ..shape(V2, 3, 5) };
         let network = small.build(Purpose::new(0, "test", "init")).unwrap();
-        let x = Tensor::randn(0f32, 1.0, (4, 3, 8, 8), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
+        let x = Tensor::randn(0f32, 1.0, (4, 3, 32, 32), &Device::Cpu).unwrap().to_dtype(DType::F32).unwrap();
         let run = |mode| network.forward(&x, mode).unwrap().to_vec2::<f32>().unwrap();
         // nothing is dropped in the first epoch
         let whole = run(Mode::Train { step: 0 });

@@ -113,6 +113,7 @@ mod tests {
         ChildParams {
             droprate: 0.0,
             drop_path: None,
+            auxiliary: false,
             network: NetworkParams::default(),
             init: Purpose::new(0, "test", "init"),
             seed: 0,

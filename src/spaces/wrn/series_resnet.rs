@@ -102,6 +102,7 @@ mod tests {
             let params = ChildParams {
                 droprate: 0.0,
                 drop_path: None,
+                auxiliary: false,
                 network: NetworkParams::default(),
                 init,
                 seed: 0,
