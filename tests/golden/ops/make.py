@@ -115,6 +115,38 @@ def lstm(x, state, theta):
 case("lstm_cell", lstm, (4, 3), (4, 10), (4 * 5 * (3 + 5 + 2),))
 case("embedding", lambda table: F.embedding(torch.tensor([2, 0, 2, 4, 2]), table), (5, 3))
 
+
+
+def spectral(stride):
+    """As fourier_2d.py of neuraloperator: corners of rfft2, a complex matrix each, irfft2; every stride-th position of it."""
+    def run(x, weights):
+        weights = torch.view_as_complex(weights)
+        modes = weights.shape[-1]
+        if weights.shape[2] == 1:
+            n, _, _, width = x.shape
+            found = torch.fft.rfft(x[:, :, 0])
+            out = torch.zeros(n, weights.shape[1], width // 2 + 1, dtype=torch.cdouble)
+            k = min(modes, (width + 1) // 2)
+            out[:, :, :k] = torch.einsum("nix,iox->nox", found[:, :, :k], weights[:, :, 0, :k])
+            return torch.fft.irfft(out, width)[:, :, None, ::stride]
+        n, _, height, width = x.shape
+        found = torch.fft.rfft2(x)
+        out = torch.zeros(n, weights.shape[1], height, width // 2 + 1, dtype=torch.cdouble)
+        above, below, k = min(modes, (height + 1) // 2), min(modes, height // 2), min(modes, (width + 1) // 2)
+        mix = lambda a, b: torch.einsum("nixy,ioxy->noxy", a, b)
+        out[:, :, :above, :k] = mix(found[:, :, :above, :k], weights[:, :, :above, :k])
+        out[:, :, height - below:, :k] = mix(found[:, :, height - below:, :k], weights[:, :, 2 * modes - below:, :k])
+        return torch.fft.irfft2(out, s=(height, width))[:, :, ::stride, ::stride]
+    return run
+
+
+for dims, weights in [((2, 3, 9, 12), (3, 2, 6, 3, 2)), ((2, 2, 5, 4), (2, 2, 8, 4, 2)), ((2, 3, 1, 11), (3, 4, 1, 4, 2))]:
+    for stride in [1, 2]:
+        name = f"spectral {'x'.join(map(str, dims[2:]))} modes {weights[3]} s{stride}"
+        case(name, spectral(stride), dims, weights)
+case("narrow", lambda x: x[:, 1:4], (2, 5, 3, 4))
+case("weighted_sum", lambda a, b, c, w: w[4] * a + w[0] * b + w[2] * c, *[(2, 3, 5)] * 3, (6,))
+
 lines = [f"  {json.dumps(name)}: {json.dumps(found)}" for name, found in cases.items()]
 text = "{\n" + ",\n".join(lines) + "\n}\n"
 pathlib.Path(__file__).with_name("torch.json").write_text(text)

@@ -13,9 +13,12 @@ use nasperf_pipe::ops::linear::Linear;
 use nasperf_pipe::ops::loss::Loss;
 use nasperf_pipe::ops::lstm_cell::LstmCell;
 use nasperf_pipe::ops::max_pool::MaxPool;
+use nasperf_pipe::ops::narrow::Narrow;
 use nasperf_pipe::ops::operator::Operator;
 use nasperf_pipe::ops::softmax::Softmax;
+use nasperf_pipe::ops::spectral::Spectral;
 use nasperf_pipe::ops::upsample::{Interpolation, Upsample};
+use nasperf_pipe::ops::weighted_sum::WeightedSum;
 use nasperf_pipe::ops::window::Window;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -102,6 +105,17 @@ fn others(cases: &mut Cases) {
     put(cases, "add", Add { terms: 3 }, &[&[2, 3, 5], &[2, 3, 5], &[2, 3, 5]]);
     put(cases, "concat", Concat { axis: 1, inputs: 3 }, &[&[2, 3, 5], &[2, 1, 5], &[2, 4, 5]]);
     put(cases, "channel_shuffle", ChannelShuffle { groups: 4 }, &[&[2, 12, 3, 5]]);
+    for (dims, weights) in
+        [([2usize, 3, 9, 12], [3usize, 2, 6, 3, 2]), ([2, 2, 5, 4], [2, 2, 8, 4, 2]), ([2, 3, 1, 11], [3, 4, 1, 4, 2])]
+    {
+        for stride in [1, 2] {
+            let name = format!("spectral {}x{} modes {} s{stride}", dims[2], dims[3], weights[3]);
+            put(cases, &name, Spectral { stride }, &[&dims, &weights]);
+        }
+    }
+    put(cases, "narrow", Narrow { start: 1, count: 3 }, &[&[2, 5, 3, 4]]);
+    let terms: [&[usize]; 4] = [&[2, 3, 5], &[2, 3, 5], &[2, 3, 5], &[6]];
+    put(cases, "weighted_sum", WeightedSum { weights: vec![4, 0, 2] }, &terms);
     put(cases, "softmax", Softmax, &[&[3, 4, 7]]);
     let rows = Linear { bias: false, positions: false };
     put(cases, "linear", rows, &[&[5, 7], &[3, 7]]);
