@@ -23,9 +23,10 @@ use nasperf_pipe::seed::Purpose;
 use nasperf_pipe::spaces::contract::child::{ChildParams, NetworkParams};
 use nasperf_pipe::spaces::contract::default::DefaultParams;
 use nasperf_pipe::spaces::contract::relaxed::Mixing;
+use nasperf_pipe::spaces::darts::choices::Choices;
 use nasperf_pipe::spaces::darts::derived::{AS_RUN, DerivedShape};
 use nasperf_pipe::spaces::darts::genotype::Genotype;
-use nasperf_pipe::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
+use nasperf_pipe::spaces::darts::supernet::SupernetShape;
 use nasperf_pipe::spaces::wrn::{child, default};
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use nasperf_pipe::training::{clip, exponentiated_gradient};
@@ -317,6 +318,7 @@ fn search(case: Case, request: &Request) {
         partial: 4,
         reductions: true,
         mixing: Mixing::Softmax,
+        choices: Choices::standard(),
     };
     // as a search does (algorithms/bilevel.rs): a series of 1,000 needs more than 1 GB where everything is kept
     let again = if shape.series { 5 } else { 0 };
@@ -371,8 +373,9 @@ fn move_architecture(supernet: &Supernet, shape: &SupernetShape, gradient: &Tens
     let mut values = supernet.architecture().to_vec1::<f32>().expect("flat");
     let (edges, kind) = (shape.edges(), values.len() / 2);
     for start in (0..values.len()).step_by(kind).take(if shape.dense { 1 } else { 2 }) {
-        let (alpha, beta) = (start..start + edges * PRIMITIVES, start + edges * PRIMITIVES..start + kind);
-        exponentiated_gradient::step(&mut values[alpha.clone()], &gradient[alpha], PRIMITIVES, 0.1);
+        let (alpha, beta) =
+            (start..start + edges * shape.choices.row(), start + edges * shape.choices.row()..start + kind);
+        exponentiated_gradient::step(&mut values[alpha.clone()], &gradient[alpha], shape.choices.row(), 0.1);
         exponentiated_gradient::step(&mut values[beta.clone()], &gradient[beta], edges, 0.1);
     }
     let moved = Tensor::new(values, &Device::Cpu).expect("a vector");
@@ -382,7 +385,7 @@ fn move_architecture(supernet: &Supernet, shape: &SupernetShape, gradient: &Tens
 /// The peer lists alpha of both kinds, then beta of both; null stands where a dense network has no gradient.
 fn apart_by_kind(shape: &SupernetShape, gradient: &Tensor, check: &Value) -> f64 {
     let gradient = gradient.to_vec1::<f32>().expect("flat");
-    let (kind, alpha) = (gradient.len() / 2, shape.edges() * PRIMITIVES);
+    let (kind, alpha) = (gradient.len() / 2, shape.edges() * shape.choices.row());
     let parts = [0..alpha, kind..kind + alpha, alpha..kind, kind + alpha..2 * kind];
     let of = |(part, list): (std::ops::Range<usize>, &Value)| match list {
         Value::Null => gradient[part].iter().fold(0.0, |m: f64, v| m.max(f64::from(v.abs()))),

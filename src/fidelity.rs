@@ -89,6 +89,13 @@ pub const SWITCHES: &[Switch] = &[
         origin: "methods §4.7, §6 no. 14; NB360:darts/gaea/eval/operations.py has another framework's momentum 0.999 and eps 1e-3",
     },
     Switch {
+        key: "fidelity.darts_first_frame",
+        as_run: Preset::Text("dropped"),
+        as_described: Preset::Text("kept"),
+        doc: "DARTS networks see FSD50K's maps without their first frame, 96×100, or whole, 96×101.",
+        origin: "tasks §6.6, Q6; NB360:darts/gaea/search/data_utils/audio_dataset.py",
+    },
+    Switch {
         key: "fidelity.dense_drop_path",
         as_run: Preset::Text("quarter"),
         as_described: Preset::Text("whole"),

@@ -43,7 +43,8 @@ pub fn relaxed(setup: &Setup<'_>, mixing: Mixing) -> Result<Box<dyn Relaxed>, St
     let kept = KEPT[usize::from(setup.shape.spatial.len() > 1)] / positions.max(1);
     let again = cells.saturating_sub(kept);
     let init = Purpose::new(*seed, stage, "init");
-    open(setup.shape, &RelaxedParams { width, cells, nodes, partial, reductions, mixing, again, init })
+    let primitives = setup.primitives.clone();
+    open(setup.shape, &RelaxedParams { width, cells, nodes, partial, reductions, mixing, primitives, again, init })
 }
 
 /// One finished epoch; numbers as bits, since a decimal text may lose the last one.

@@ -9,7 +9,13 @@ pub mod random;
 use crate::algorithms::contract::entry::AlgorithmEntry;
 
 pub const ALGORITHMS: &[AlgorithmEntry] = &[
-    AlgorithmEntry { name: "darts", capability: "relaxed", trains: true, reads: &[], start: darts::start },
+    AlgorithmEntry {
+        name: "darts",
+        capability: "relaxed",
+        trains: true,
+        reads: &["space.darts.primitives"],
+        start: darts::start,
+    },
     AlgorithmEntry {
         name: "default",
         capability: "default",
@@ -21,8 +27,14 @@ pub const ALGORITHMS: &[AlgorithmEntry] = &[
         name: "gaea",
         capability: "relaxed",
         trains: true,
-        reads: &["fidelity.gaea_mixing", "fidelity.gaea_warmup"],
+        reads: &["space.darts.primitives", "fidelity.gaea_mixing", "fidelity.gaea_warmup"],
         start: gaea::start,
     },
-    AlgorithmEntry { name: "random", capability: "sampled", trains: false, reads: &[], start: random::start },
+    AlgorithmEntry {
+        name: "random",
+        capability: "sampled",
+        trains: false,
+        reads: &["space.darts.primitives"],
+        start: random::start,
+    },
 ];

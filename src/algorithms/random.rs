@@ -9,7 +9,7 @@ struct Drawn(Architecture);
 
 pub fn start<'a>(setup: &Setup<'a>) -> Result<Box<dyn Search + 'a>, String> {
     let draw = setup.sampled.ok_or_else(|| format!("space `{}` has no architectures to draw from", setup.space))?;
-    Ok(Box::new(Drawn(draw(setup.shape, &mut setup.draws.at(0))?)))
+    Ok(Box::new(Drawn(draw(setup.shape, setup.primitives.as_deref(), &mut setup.draws.at(0))?)))
 }
 
 impl Resumable for Drawn {

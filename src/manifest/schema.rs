@@ -273,6 +273,7 @@ fn of_kind(kind: &Kind) -> Value {
         }
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Choices(words) => json!({ "type": "array", "items": { "enum": words } }),
         Kind::Duration => json!({ "type": "string", "pattern": "^0*[1-9][0-9]*[smhd]$" }),
         Kind::Texts => json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] }),
         Kind::Counts => json!({ "anyOf": [seed(), { "type": "array", "items": seed() }] }),

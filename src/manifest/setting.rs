@@ -57,7 +57,9 @@ pub fn fit(rule: Rule<'_>, node: &Node) -> Result<Value, Misfit> {
 /// Whether a bare text is meant as it stands: `--set data.source=embedded`.
 pub fn takes_text(rule: Rule<'_>) -> bool {
     match rule {
-        Rule::Kind(kind) => matches!(kind, Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Duration | Kind::Texts),
+        Rule::Kind(kind) => {
+            matches!(kind, Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Choices(_) | Kind::Duration | Kind::Texts)
+        }
         Rule::Switch(switch) => switch.as_run.is_string(),
     }
 }
@@ -93,6 +95,10 @@ fn fit_kind(kind: &Kind, node: &Node) -> Result<Value, Misfit> {
             _ => Err(Misfit::new(node, "a text").help("put it in quotes")),
         },
         Kind::Choice(words) => choice(words, node),
+        Kind::Choices(words) => match &node.datum {
+            Datum::List(nodes) => nodes.iter().map(|node| choice(words, node)).collect(),
+            _ => Err(Misfit::new(node, "a list of texts")),
+        },
         Kind::Duration => match &node.datum {
             Datum::Text(text) if duration::seconds(text).is_some() => Ok(Value::from(text.as_str())),
             _ => Err(Misfit::new(node, "a length of time")

@@ -14,6 +14,7 @@ pub const SPACES: &[SpaceEntry] = &[
         child: darts::child::build,
         draw: Some(darts::drawing::draw),
         reads: &[
+            "space.darts.primitives",
             "network.genotype",
             "network.width",
             "network.reductions",
@@ -22,6 +23,7 @@ pub const SPACES: &[SpaceEntry] = &[
             "retrain.drop_path",
             "retrain.auxiliary",
             "fidelity.darts_norms",
+            "fidelity.darts_first_frame",
             "fidelity.dense_drop_path",
         ],
     },

@@ -83,6 +83,8 @@ pub enum Kind {
     /// A file or folder: relative to the manifest that names it, or to the working directory where `--set` does.
     Path,
     Choice(&'static [&'static str]),
+    /// An array of some of these words.
+    Choices(&'static [&'static str]),
     /// A length of time: `90s`, `30m`, `8h`.
     Duration,
     /// An array of texts.

@@ -10,6 +10,7 @@ use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, Progress, StageError};
 use crate::stages::drive::stage_error;
 use crate::stages::entry::{Kind, Names, Setting};
+use crate::stages::first_frame::{self, FIRST_FRAME, FirstFrame};
 use crate::stages::inputs;
 use crate::stages::network;
 use crate::tasks::contract::metric::{MetricError, MetricParams, OpenMetric};
@@ -39,6 +40,8 @@ pub struct EvaluateParams {
     pub fixed_jitter: Option<bool>,
     #[serde(rename = "evaluate.unseen_only", default, skip_serializing_if = "Option::is_none")]
     pub unseen_only: Option<bool>,
+    #[serde(rename = "fidelity.darts_first_frame", default, skip_serializing_if = "Option::is_none")]
+    pub first_frame: Option<FirstFrame>,
 }
 
 fn batch() -> usize {
@@ -54,7 +57,7 @@ const BATCH_MEANS: Gate = Gate { key: "fidelity.darcy_batch_means", reader: Read
 const SHUFFLED_LENGTHS: Gate = Gate { key: "fidelity.psicov_shuffled_lengths", reader: Reader::Task };
 const FIXED_JITTER: Gate = Gate { key: "fidelity.cosmic_fixed_jitter", reader: Reader::Task };
 const UNSEEN_ONLY: Gate = Gate { key: "evaluate.unseen_only", reader: Reader::Task };
-const GATES: &[Gate] = &[CUTOUT, AUGMENTED, BATCH_MEANS, SHUFFLED_LENGTHS, FIXED_JITTER, UNSEEN_ONLY];
+const GATES: &[Gate] = &[CUTOUT, AUGMENTED, BATCH_MEANS, SHUFFLED_LENGTHS, FIXED_JITTER, UNSEEN_ONLY, FIRST_FRAME];
 
 pub fn settings() -> Vec<Setting> {
     let mut settings = own_settings();
@@ -101,6 +104,7 @@ fn own_settings() -> Vec<Setting> {
             Kind::Bool,
             "Score only those test recordings of ECG that the search split does not hold; about half of them.",
         ),
+        first_frame::setting(),
     ]
 }
 
@@ -117,6 +121,7 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     reads.fill(&SHUFFLED_LENGTHS, &mut params.shuffled_lengths, true);
     reads.fill(&FIXED_JITTER, &mut params.fixed_jitter, false);
     reads.fill(&UNSEEN_ONLY, &mut params.unseen_only, false);
+    reads.fill(&FIRST_FRAME, &mut params.first_frame, FirstFrame::Dropped);
     if params.split == SplitChoice::Search {
         // whole test proteins and unseen recordings exist in the final split only
         (params.shuffled_lengths, params.unseen_only) = (None, None);
@@ -160,6 +165,7 @@ pub fn evaluate(
         validation_augmented: params.validation_augmented.unwrap_or(false),
         fixed_jitter: params.fixed_jitter.unwrap_or(false),
         unseen_only: params.unseen_only.unwrap_or(false),
+        drop_first_frame: params.first_frame == Some(FirstFrame::Dropped),
     };
     let objective = (parts.objective)(&samples, &objective_params).map_err(StageError::Data)?;
     let metric_params = MetricParams {

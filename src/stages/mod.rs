@@ -9,6 +9,7 @@ pub mod drive;
 pub mod entry;
 pub mod evaluate;
 pub mod fetch;
+pub mod first_frame;
 pub mod inputs;
 pub mod network;
 pub mod official_files;

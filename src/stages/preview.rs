@@ -17,6 +17,7 @@ pub fn look(open: OpenObjective, samples: &Samples, count: usize) -> Result<Vec<
         validation_augmented: false,
         fixed_jitter: true,
         unseen_only: false,
+        drop_first_frame: false,
     };
     let objective = open(samples, &params)?;
     let all = objective.training_samples();

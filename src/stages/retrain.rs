@@ -13,6 +13,7 @@ use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::context::{Context, StageError};
 use crate::stages::drive::{drive, stage_error};
 use crate::stages::entry::{Kind, Setting};
+use crate::stages::first_frame::{self, FIRST_FRAME, FirstFrame};
 use crate::stages::inputs;
 use crate::stages::network;
 use crate::tasks::contract::objective::{ObjectiveParams, OpenObjective};
@@ -80,6 +81,8 @@ pub struct RetrainParams {
     /// Weight of the auxiliary head's loss; absent where there is no such head.
     #[serde(rename = "retrain.auxiliary", default, skip_serializing_if = "Option::is_none")]
     pub auxiliary: Option<f64>,
+    #[serde(rename = "fidelity.darts_first_frame", default, skip_serializing_if = "Option::is_none")]
+    pub first_frame: Option<FirstFrame>,
     #[serde(rename = "fidelity.dense_drop_path", default, skip_serializing_if = "Option::is_none")]
     pub dense_drop_path: Option<DenseDropPath>,
     #[serde(rename = "retrain.shuffle", default = "yes")]
@@ -138,7 +141,7 @@ const DENSE_DROP_PATH: Gate = Gate { key: "fidelity.dense_drop_path", reader: Re
 const AUXILIARY: Gate = Gate { key: "retrain.auxiliary", reader: Reader::Space };
 const CUTOUT: Gate = Gate { key: "retrain.cutout", reader: Reader::Task };
 const POINT_SHUFFLE: Gate = Gate { key: "fidelity.point_shuffle", reader: Reader::Both };
-const GATES: &[Gate] = &[DROPRATE, DROP_PATH, DENSE_DROP_PATH, AUXILIARY, CUTOUT, POINT_SHUFFLE];
+const GATES: &[Gate] = &[DROPRATE, DROP_PATH, DENSE_DROP_PATH, AUXILIARY, CUTOUT, POINT_SHUFFLE, FIRST_FRAME];
 
 pub fn settings() -> Vec<Setting> {
     let mut settings = own_settings();
@@ -179,6 +182,7 @@ fn own_settings() -> Vec<Setting> {
             Kind::Float { min: 0.0, max: 100.0 },
             "Weight of the loss of a second head, which DARTS networks of point tasks on planes have while training: 0.4 upstream, on CIFAR-100. Absent or 0: no such head.",
         ),
+        first_frame::setting(),
         setting(
             "fidelity.dense_drop_path",
             Kind::Choice(&["quarter", "whole"]),
@@ -238,6 +242,7 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     reads.fill(&DROP_PATH, &mut params.drop_path, 0.0);
     reads.fill(&DENSE_DROP_PATH, &mut params.dense_drop_path, DenseDropPath::Quarter);
     params.auxiliary = params.auxiliary.filter(|weight| *weight > 0.0);
+    reads.fill(&FIRST_FRAME, &mut params.first_frame, FirstFrame::Dropped);
     reads.fill(&CUTOUT, &mut params.cutout, true);
     reads.fill(&POINT_SHUFFLE, &mut params.point_shuffle, false);
     // what cannot matter beside the other values leaves the key
@@ -316,6 +321,7 @@ pub fn retrain(
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only: false,
+        drop_first_frame: params.first_frame == Some(FirstFrame::Dropped),
     };
     let objective = objective(&samples, &objective_params).map_err(StageError::Data)?;
     let fit_params = params.fit(objective.shape(), objective.training_samples(), seed);

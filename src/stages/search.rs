@@ -44,6 +44,8 @@ pub struct SearchParams {
     pub width: Option<usize>,
     #[serde(rename = "network.genotype", default, skip_serializing_if = "Option::is_none")]
     pub genotype: Option<String>,
+    #[serde(rename = "space.darts.primitives", default, skip_serializing_if = "Option::is_none")]
+    pub primitives: Option<Vec<String>>,
     #[serde(rename = "fidelity.wrn_spherical_head", default, skip_serializing_if = "Option::is_none")]
     pub spherical_head: Option<SphericalHead>,
     #[serde(rename = "fidelity.wrn_series_network", default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +60,36 @@ const SERIES: Gate = Gate { key: "fidelity.wrn_series_network", reader: Reader::
 
 /// Matters where the space has genotypes and nothing is searched.
 const GENOTYPE: Gate = Gate { key: "network.genotype", reader: Reader::Method };
+
+/// Matters where a search chooses from the primitives of a DARTS cell.
+const PRIMITIVES: Gate = Gate { key: "space.darts.primitives", reader: Reader::Method };
+
+/// What a list of primitives may hold; `spaces/darts/primitive.rs` says what they are.
+pub const NAMES: &[&str] = &[
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+    "sep_conv_9x9",
+    "sep_conv_11x11",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "dil_conv_7x7",
+    "dil_conv_9x9",
+    "dil_conv_11x11",
+    "conv_3x1_1x3",
+    "conv_5x1_1x5",
+    "conv_7x1_1x7",
+    "conv_9x1_1x9",
+    "conv_11x1_1x11",
+    "spectral_conv_4",
+    "spectral_conv_8",
+    "spectral_conv_12",
+    "spectral_conv_16",
+];
 
 pub fn settings() -> Vec<Setting> {
     let mut settings = search_loop::settings();
@@ -80,6 +112,12 @@ fn network_settings() -> Vec<Setting> {
             keyed: true,
         },
         Setting {
+            key: PRIMITIVES.key,
+            kind: Kind::Choices(NAMES),
+            doc: "What each edge of a DARTS cell chooses from, in the order in which ties are settled. Absent: the eight of DARTS, `none` to `dil_conv_5x5`, which are searched in one fused operator; any other list is slower.",
+            keyed: true,
+        },
+        Setting {
             key: "fidelity.wrn_spherical_head",
             kind: Kind::Choice(&["corner", "global"]),
             doc: "Pooling of a final plane of 8 to 15 per side other than 8×8: its top left 8×8 corner, or all of it.",
@@ -97,7 +135,10 @@ fn network_settings() -> Vec<Setting> {
 /// Canonical parameters for a cell whose rows look at `reads`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
     let (of_loop, settings) = canonical::split(settings, &search_loop::settings());
-    let mut params: SearchParams = canonical::parse(&reads.relevant(settings, &[HEAD, SERIES, GENOTYPE]))?;
+    let mut params: SearchParams = canonical::parse(&reads.relevant(settings, &[HEAD, SERIES, GENOTYPE, PRIMITIVES]))?;
+    if params.primitives.as_ref().is_some_and(|names| names.iter().all(|name| name == NAMES[0])) {
+        return Err("space.darts.primitives: at least one primitive besides `none` was expected".to_string());
+    }
     if params.width.is_some_and(|width| width == 0 || width > 1024) {
         return Err("network.width: 1 to 1024 channels were expected".to_string());
     }
@@ -137,19 +178,20 @@ pub fn search(
         let meta = inputs::dataset_meta(context)?;
         return run(names, params, parts, &meta.shape, None, context);
     }
-    let (loop_params, permute_labels) = search_loop::parse(&of_loop, params.width).map_err(StageError::Code)?;
+    let (loop_params, shown) = search_loop::parse(&of_loop, params.width).map_err(StageError::Code)?;
     let samples = inputs::samples(context, SplitChoice::Search)?;
     let seed = context.seed();
     let objective_params = ObjectiveParams {
         split: SplitChoice::Search,
         seed,
         stage: STAGE,
-        permute_labels,
+        permute_labels: shown.permute_labels,
         // searches cut no holes (methods spec §1.3)
         cutout: false,
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only: false,
+        drop_first_frame: shown.drop_first_frame,
     };
     let objective = (parts.objective)(&samples, &objective_params).map_err(StageError::Data)?;
     let training = Training { objective: &*objective, params: loop_params, seed, stage: STAGE };
@@ -176,6 +218,7 @@ fn run(
         },
         relaxed: parts.relaxed,
         sampled: parts.sampled,
+        primitives: params.primitives,
         draws: Purpose::new(context.seed(), STAGE, "architecture"),
         training,
     };

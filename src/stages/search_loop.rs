@@ -5,6 +5,7 @@ use crate::algorithms::contract::search::LoopParams;
 use crate::stages::accounting::Accounting;
 use crate::stages::canonical::{self, Gate, Reader, Reads};
 use crate::stages::entry::{Kind, Setting};
+use crate::stages::first_frame::{self, FIRST_FRAME, FirstFrame};
 use crate::training::schedule::scaled;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -72,6 +73,8 @@ struct Params {
     permute_labels: bool,
     #[serde(rename = "fidelity.epoch_accounting", default = "accounting")]
     accounting: Accounting,
+    #[serde(rename = "fidelity.darts_first_frame", default, skip_serializing_if = "Option::is_none")]
+    first_frame: Option<FirstFrame>,
     #[serde(rename = "fidelity.gaea_mixing", default, skip_serializing_if = "Option::is_none")]
     mixing: Option<Mixing>,
     #[serde(rename = "fidelity.gaea_warmup", default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +178,7 @@ pub fn settings() -> Vec<Setting> {
             Kind::Choice(&["batches", "epochs"]),
             "Length of a training: floor(epochs · records per epoch / batch) steps, or whole passes of the loader.",
         ),
+        first_frame::setting(),
         setting(
             "fidelity.gaea_mixing",
             Kind::Choice(&["softmax", "direct"]),
@@ -196,10 +200,11 @@ pub fn settings() -> Vec<Setting> {
 
 /// Canonical parameters of these settings, all of them keys of `settings()`.
 pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<String, Value>, String> {
-    let mut params: Params = canonical::parse(&reads.relevant(settings, &[MIXING, WARMUP]))?;
+    let mut params: Params = canonical::parse(&reads.relevant(settings, &[MIXING, WARMUP, FIRST_FRAME]))?;
     if params.epochs == 0 || params.batch == 0 {
         return Err("search.epochs, search.batch: at least 1 was expected".to_string());
     }
+    reads.fill(&FIRST_FRAME, &mut params.first_frame, FirstFrame::Dropped);
     reads.fill(&MIXING, &mut params.mixing, Mixing::Softmax);
     reads.fill(&WARMUP, &mut params.with_warmup, true);
     let usual = scaled(&[PUBLISHED_WARMUP], PUBLISHED_EPOCHS, params.epochs)[0];
@@ -212,8 +217,15 @@ pub fn params(settings: Map<String, Value>, reads: Reads<'_>) -> Result<Map<Stri
     canonical::write(&params)
 }
 
-/// From canonical parameters; `width` is what `network.width` says. The second tells whether labels are permuted.
-pub fn parse(params: &Map<String, Value>, width: Option<usize>) -> Result<(LoopParams, bool), String> {
+/// What a search changes about its samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub permute_labels: bool,
+    pub drop_first_frame: bool,
+}
+
+/// From canonical parameters; `width` is what `network.width` says.
+pub fn parse(params: &Map<String, Value>, width: Option<usize>) -> Result<(LoopParams, Shown), String> {
     let found: Params = canonical::parse(params)?;
     let params = LoopParams {
         epochs: found.epochs,
@@ -236,7 +248,8 @@ pub fn parse(params: &Map<String, Value>, width: Option<usize>) -> Result<(LoopP
         architecture_first: found.first == First::Architecture,
         fresh_pairs: found.pairs == Pairs::Fresh,
     };
-    Ok((params, found.permute_labels))
+    let drop_first_frame = found.first_frame == Some(FirstFrame::Dropped);
+    Ok((params, Shown { permute_labels: found.permute_labels, drop_first_frame }))
 }
 
 #[cfg(test)]
@@ -271,7 +284,7 @@ mod tests {
     fn the_width_of_all_networks_comes_before_that_of_the_search() {
         let found = canonical(json!({"search.width": 8, "fidelity.gaea_mixing": "direct"}), GAEA);
         assert_eq!(parse(&found, None).unwrap().0.width, Some(8));
-        let (params, permuted) = parse(&found, Some(4)).unwrap();
-        assert!(params.width == Some(4) && params.direct && !permuted);
+        let (params, shown) = parse(&found, Some(4)).unwrap();
+        assert!(params.width == Some(4) && params.direct && !shown.permute_labels);
     }
 }

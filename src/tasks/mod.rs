@@ -87,7 +87,7 @@ pub const TASKS: &[TaskEntry] = &[
         preparation: &fsd50k::preparation::Fsd50kPreparation,
         objective: fsd50k::objective::open,
         metric: fsd50k::metric::open,
-        reads: &[],
+        reads: &["fidelity.darts_first_frame"],
     },
     TaskEntry {
         name: "ninapro",

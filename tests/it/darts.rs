@@ -9,9 +9,10 @@ use nasperf_pipe::nn::supernet::Supernet;
 use nasperf_pipe::ops::mixed_cell::Wanted;
 use nasperf_pipe::seed::Purpose;
 use nasperf_pipe::spaces::contract::relaxed::Mixing;
+use nasperf_pipe::spaces::darts::choices::Choices;
 use nasperf_pipe::spaces::darts::derived::{AS_RUN, DerivedShape};
 use nasperf_pipe::spaces::darts::genotype::Genotype;
-use nasperf_pipe::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
+use nasperf_pipe::spaces::darts::supernet::SupernetShape;
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use nasperf_pipe::training::{clip, exponentiated_gradient};
 use std::ops::Range;
@@ -105,6 +106,7 @@ impl<'a> Search<'a> {
             partial: golden.size("k"),
             reductions: true,
             mixing: Mixing::Softmax,
+            choices: Choices::standard(),
         };
         let supernet = shape.build(Purpose::new(0, "test", "init"), again).unwrap();
         fill(supernet.parameters());
@@ -127,9 +129,9 @@ impl<'a> Search<'a> {
 
     /// Alpha of a kind, as rows of 8, and its beta.
     fn places(&self, kind: usize) -> (Range<usize>, Range<usize>) {
-        let (edges, length) = (self.shape.edges(), self.shape.edges() * (PRIMITIVES + 1));
+        let (edges, length) = (self.shape.edges(), self.shape.edges() * (self.shape.choices.row() + 1));
         let start = kind * length;
-        (start..start + edges * PRIMITIVES, start + edges * PRIMITIVES..start + length)
+        (start..start + edges * self.shape.choices.row(), start + edges * self.shape.choices.row()..start + length)
     }
 
     /// Places of the running statistics as PyTorch lists them: the pools of a state once per edge, and the identity of stride 2
@@ -179,7 +181,12 @@ impl<'a> Search<'a> {
             for kind in 0..if self.shape.dense { 1 } else { 2 } {
                 let (alpha, beta) = self.places(kind);
                 let width = beta.len();
-                exponentiated_gradient::step(&mut values[alpha.clone()], &gradient[alpha], PRIMITIVES, 0.1);
+                exponentiated_gradient::step(
+                    &mut values[alpha.clone()],
+                    &gradient[alpha],
+                    self.shape.choices.row(),
+                    0.1,
+                );
                 exponentiated_gradient::step(&mut values[beta.clone()], &gradient[beta], width, 0.1);
             }
             let moved = Tensor::new(values, &Device::Cpu).unwrap().to_dtype(self.dtype).unwrap();
@@ -246,7 +253,7 @@ fn compare_search(name: &str) {
     // all start at 1, and the first step's normalisation takes them to equal shares: what gradients did is the way from there
     // each step rounds numbers below 1/4 to multiples of 2⁻²⁶ or less; on series 1.7e-5 is the longest way
     let rounding = 5.0 * 2f64.powi(-27);
-    let shares = [1.0 / PRIMITIVES as f64, 1.0 / five.shape.edges() as f64];
+    let shares = [1.0 / five.shape.choices.row() as f64, 1.0 / five.shape.edges() as f64];
     five.check(&format!("{name}, f32: moved"), &moved, &golden.values["early"], shares, [1e-3, rounding]);
 }
 

@@ -257,6 +257,7 @@ fn embedded_data_are_the_same_for_any_thread_count_and_prepare_like_official_one
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only: false,
+        drop_first_frame: false,
     };
     let objective = objective::open(&samples, &params).unwrap();
     assert_eq!((objective.training_samples(), objective.scored_samples()), (200, 100));

@@ -46,6 +46,7 @@ fn params(split: SplitChoice, unseen_only: bool) -> ObjectiveParams {
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only,
+        drop_first_frame: false,
     }
 }
 

@@ -260,6 +260,7 @@ fn embedded_data_go_through_preparation_objective_and_metric() {
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only: false,
+        drop_first_frame: false,
     };
     let objective = objective::open(&samples, &params).unwrap();
     assert_eq!((objective.training_samples(), objective.scored_samples()), (330, 66));

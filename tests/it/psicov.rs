@@ -77,6 +77,7 @@ fn params(split: SplitChoice, permute_labels: bool) -> ObjectiveParams {
         validation_augmented: false,
         fixed_jitter: false,
         unseen_only: false,
+        drop_first_frame: false,
     }
 }
 

@@ -2,7 +2,7 @@
 //! continued, on other numbers of threads, in every form.
 
 use crate::support::memory_context::{Blobs, MemoryContext};
-use crate::support::tiny_dataset::{fields, images};
+use crate::support::tiny_dataset::{fields, images, series};
 use nasperf_pipe::algorithms::ALGORITHMS;
 use nasperf_pipe::artifacts::architecture::{ARCHITECTURE_FILE, Architecture};
 use nasperf_pipe::artifacts::score::{SCORE_FILE, Score};
@@ -10,11 +10,13 @@ use nasperf_pipe::artifacts::search_log::{SEARCH_FILE, SearchLog};
 use nasperf_pipe::artifacts::weights::{self, Saved, WEIGHTS_FILE};
 use nasperf_pipe::spaces::SPACES;
 use nasperf_pipe::spaces::darts::architecture::decode;
+use nasperf_pipe::spaces::darts::genotype::{Pick, Primitive};
 use nasperf_pipe::stages::canonical::Reads;
 use nasperf_pipe::stages::context::StageError;
 use nasperf_pipe::stages::entry::{Names, Setting};
 use nasperf_pipe::stages::evaluate::{self, Parts};
-use nasperf_pipe::stages::{retrain, search};
+use nasperf_pipe::stages::retrain;
+use nasperf_pipe::stages::search::{self, NAMES};
 use nasperf_pipe::tasks::TASKS;
 use serde_json::{Map, Value, json};
 
@@ -122,6 +124,58 @@ fn a_search_moves_its_architecture_after_the_warm_up_and_ends_in_a_network_that_
         assert_eq!(decode(&architecture).unwrap().normal.len(), 8);
         let score = cell.score(&found);
         assert!(score.value.is_finite(), "{score:?}");
+    }
+}
+
+#[test]
+fn a_list_of_primitives_is_searched_and_its_finds_train_in_every_form() {
+    let wide =
+        ["none", "skip_connect", "sep_conv_7x7", "dil_conv_9x9", "conv_7x1_1x7", "spectral_conv_4", "max_pool_3x3"];
+    assert!(NAMES.iter().skip(1).all(|name| Primitive::find(name).unwrap().name() == *name));
+    for (algorithm, dataset, task) in [
+        ("gaea", images(8, 4, 20, 6), "cifar100"),
+        ("gaea", fields(8, 20, 6), "darcy"),
+        ("darts", series(24, 4, 20, 6), "satellite"),
+        ("random", images(8, 4, 20, 6), "cifar100"),
+    ] {
+        let mut cell = Cell { algorithm, ..small(task, dataset) };
+        cell.settings["space.darts.primitives"] = json!(wide);
+        let found = cell.search();
+        let genotype = decode(&serde_json::from_slice(&found[ARCHITECTURE_FILE]).unwrap()).unwrap();
+        let listed = |pick: &Pick| wide.contains(&pick.primitive.name().as_str());
+        assert!(genotype.normal.iter().chain(&genotype.reduce).all(listed), "{genotype}");
+        if algorithm != "random" {
+            let last = log(&found).epochs.pop().unwrap();
+            assert_eq!(last.parameters.len(), 2 * 14 * (wide.len() + 1));
+            assert!(last.parameters.iter().any(|v| *v != last.parameters[0]));
+        }
+        assert!(cell.score(&found).value.is_finite());
+    }
+    let mut cell = small("cifar100", images(8, 4, 20, 6));
+    cell.settings["space.darts.primitives"] = json!(["none"]);
+    assert!(search::params(cell.declared(&search::settings()), cell.reads()).unwrap_err().contains("besides `none`"));
+    cell.settings["space.darts.primitives"] = json!(["none", "sep_conv_4x4"]);
+    let error = cell.search_in(&mut cell.context()).unwrap_err().to_string();
+    assert!(error.contains("space.darts.primitives: there is no primitive `sep_conv_4x4`"), "{error}");
+    // of a known genotype the list says nothing: it is no part of the key
+    let known = Cell { algorithm: "default", ..cell };
+    assert!(
+        !search::params(known.declared(&search::settings()), known.reads())
+            .unwrap()
+            .contains_key("space.darts.primitives")
+    );
+}
+
+#[test]
+fn every_primitive_of_the_wide_list_has_a_network() {
+    for text in ["sep_conv_11x11", "dil_conv_7x7", "conv_7x1_1x7", "conv_11x1_1x11", "spectral_conv_16"] {
+        let pairs = |inputs: [usize; 4]| inputs.map(|input| format!("('{text}', {input})")).join(", ");
+        let genotype = format!("Genotype(normal=[{0}], reduce=[{0}])", pairs([0, 1, 1, 2]));
+        for (task, dataset) in [("cifar100", images(8, 4, 20, 6)), ("satellite", series(24, 4, 20, 6))] {
+            let mut cell = Cell { algorithm: "default", ..small(task, dataset) };
+            cell.settings["network.genotype"] = json!(genotype);
+            assert!(cell.score(&cell.search()).value.is_finite(), "{text} on {task}");
+        }
     }
 }
 

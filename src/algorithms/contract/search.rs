@@ -60,6 +60,8 @@ pub struct Setup<'a> {
     pub default_params: DefaultParams,
     pub relaxed: Option<OpenRelaxed>,
     pub sampled: Option<SampleArchitecture>,
+    /// What edges choose from, by name; `None`: the space's own primitives.
+    pub primitives: Option<Vec<String>>,
     /// Streams of what is drawn without training.
     pub draws: Purpose,
     /// Given to algorithms that train.

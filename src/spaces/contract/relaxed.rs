@@ -26,7 +26,7 @@ pub enum Half {
 }
 
 /// What of the settings the network may look at.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RelaxedParams {
     /// Base channel count; `None`: the published one.
     pub width: Option<usize>,
@@ -37,6 +37,8 @@ pub struct RelaxedParams {
     /// Whether there are reduction cells, where the task's form has them.
     pub reductions: bool,
     pub mixing: Mixing,
+    /// Names of what each edge weighs; `None`: the space's own.
+    pub primitives: Option<Vec<String>>,
     /// Cells, from the first, that compute again rather than keep: less memory, more time, the same bits.
     pub again: usize,
     /// Streams of the initial values.

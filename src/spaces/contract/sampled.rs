@@ -4,5 +4,6 @@ use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
 use crate::seed::Stream;
 
-/// Draws the next architecture, each of the space's as likely as any other. The error says what of the task the space cannot do.
-pub type SampleArchitecture = fn(&TaskShape, &mut Stream) -> Result<Architecture, String>;
+/// Draws the next architecture, each of the space's as likely as any other; from these primitives where they are named. The error
+/// says what of the task or of the names the space cannot do.
+pub type SampleArchitecture = fn(&TaskShape, Option<&[String]>, &mut Stream) -> Result<Architecture, String>;

@@ -6,19 +6,18 @@ use crate::nn::builder::{Builder, Value};
 use crate::nn::conv::{ConvShape, Init};
 use crate::nn::linear::{self, Bias};
 use crate::nn::network::Network;
-use crate::nn::separable::SeparableShape;
 use crate::ops::add::Add;
 use crate::ops::average_pool::AveragePool;
 use crate::ops::concat::Concat;
 use crate::ops::dropout::{Dropout, Unit};
 use crate::ops::global_pool::GlobalPool;
-use crate::ops::max_pool::MaxPool;
 use crate::ops::ramp::Ramp;
 use crate::ops::relu::Relu;
 use crate::ops::window::Window;
 use crate::seed::Purpose;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
 use crate::spaces::darts::preprocess::{factorized_reduce, relu_conv_norm};
+use crate::spaces::darts::primitive::Place;
 use candle_core::Result;
 use std::sync::Arc;
 
@@ -65,59 +64,22 @@ struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// Kernel, stride and dilation.
-    fn separable(&self, depthwise: (usize, usize, usize)) -> SeparableShape {
-        SeparableShape { series: self.shape.series, outputs: self.channels, depthwise: Some(depthwise) }
+    fn place(&self, pick: Pick) -> Place {
+        Place { series: self.shape.series, stride: self.stride(pick), norm: self.shape.inner }
     }
 
-    /// The primitive's output; `residual` is added where it ends with a norm (`ends_with_norm`).
+    /// The primitive's output; `residual` is added where it ends with a norm.
     fn primitive(&self, b: &mut Builder, index: usize, pick: Pick, residual: Option<Value>) -> Value {
-        let stride = self.stride(pick);
-        let (c, inner, x) = (self.channels, self.shape.inner, self.states[pick.input]);
         let name = format!("_ops.{index}");
-        match pick.primitive {
-            Primitive::Skip if stride == 1 => x,
-            Primitive::Skip => {
-                let y = factorized_reduce(b, &name, x, c, self.shape.series, inner);
-                match residual {
-                    Some(residual) => b.step(Arc::new(Add { terms: 2 }), &[y, residual], [], c),
-                    None => y,
-                }
-            }
-            Primitive::MaxPool | Primitive::AveragePool => {
-                let window = if self.shape.series {
-                    Window { kernel: [1, 3], stride: [1, stride], padding: [0, 1], ceil_mode: false }
-                } else {
-                    Window::square(3, stride, 1)
-                };
-                if pick.primitive == Primitive::MaxPool {
-                    b.step(Arc::new(MaxPool { window }), &[x], [], c)
-                } else {
-                    b.step(Arc::new(AveragePool { window, count_padding: false }), &[x], [], c)
-                }
-            }
-            Primitive::Sep(kernel) => b.within(&format!("{name}.op"), |b| {
-                let y = self.separable((kernel, stride, 1)).layer(b, 1, x, inner, None);
-                self.separable((kernel, 1, 1)).layer(b, 5, y, inner, residual)
-            }),
-            Primitive::Dil(kernel) => {
-                let block = self.separable((kernel, stride, 2));
-                b.within(&format!("{name}.op"), |b| block.layer(b, 1, x, inner, residual))
-            }
-        }
+        self.place(pick).layer(b, &name, pick.primitive, self.states[pick.input], residual)
     }
 
     fn stride(&self, pick: Pick) -> usize {
         if self.reduction && pick.input < 2 { 2 } else { 1 }
     }
 
-    /// Has parameters, and takes a residual.
     fn ends_with_norm(&self, pick: Pick) -> bool {
-        match pick.primitive {
-            Primitive::Sep(_) | Primitive::Dil(_) => true,
-            Primitive::Skip => self.stride(pick) == 2,
-            Primitive::MaxPool | Primitive::AveragePool => false,
-        }
+        self.place(pick).ends_with_norm(pick.primitive)
     }
 
     fn dropped(&self, b: &mut Builder, index: usize, pick: Pick, y: Value) -> Value {

@@ -14,7 +14,15 @@ pub enum Primitive {
     Sep(usize),
     /// Dilated convolution with this kernel.
     Dil(usize),
+    /// Convolutions of 1×k and k×1, one after the other.
+    Crossed(usize),
+    /// Convolution in so many of the lowest frequencies of each axis.
+    Spectral(usize),
 }
+
+/// Kernels and frequencies at most.
+const LARGEST: usize = 11;
+const MOST_MODES: usize = 64;
 
 impl From<Primitive> for String {
     fn from(primitive: Primitive) -> String {
@@ -26,7 +34,7 @@ impl TryFrom<String> for Primitive {
     type Error = String;
 
     fn try_from(name: String) -> Result<Primitive, String> {
-        Primitive::ALL.into_iter().find(|p| p.name() == name).ok_or_else(|| format!("there is no primitive `{name}`"))
+        Primitive::find(&name)
     }
 }
 
@@ -55,7 +63,17 @@ impl Primitive {
             Primitive::Skip => "skip_connect".to_string(),
             Primitive::Sep(k) => format!("sep_conv_{k}x{k}"),
             Primitive::Dil(k) => format!("dil_conv_{k}x{k}"),
+            Primitive::Crossed(k) => format!("conv_{k}x1_1x{k}"),
+            Primitive::Spectral(modes) => format!("spectral_conv_{modes}"),
         }
+    }
+
+    /// By its name.
+    pub fn find(name: &str) -> Result<Primitive, String> {
+        let kernels = (3..=LARGEST).step_by(2);
+        let wider = kernels.flat_map(|k| [Primitive::Sep(k), Primitive::Dil(k), Primitive::Crossed(k)]);
+        let mut all = Primitive::ALL.into_iter().chain(wider).chain((1..=MOST_MODES).map(Primitive::Spectral));
+        all.find(|p| p.name() == name).ok_or_else(|| format!("there is no primitive `{name}`"))
     }
 
     /// Upstream's primitives in its order, without `none`, which is number 0 of a row of alpha.
@@ -106,8 +124,7 @@ impl Genotype {
                 let (name, input) =
                     inside.split_once(',').ok_or_else(|| format!("genotype: a pair was expected, found `{pair})`"))?;
                 let name = name.trim().trim_matches(['\'', '"']);
-                let known = Primitive::ALL.into_iter().find(|p| p.name() == name);
-                let primitive = known.ok_or_else(|| format!("genotype: there is no primitive `{name}`"))?;
+                let primitive = Primitive::find(name).map_err(|e| format!("genotype: {e}"))?;
                 let input =
                     input.trim().parse().map_err(|_| format!("genotype: an input was expected, found `{input}`"))?;
                 Ok(Pick { primitive, input })
@@ -171,7 +188,7 @@ mod tests {
         for wrong in [
             "",
             "Genotype(normal=[], reduce=[])",
-            "normal=[('sep_conv_9x9', 0), ('skip_connect', 1)]",
+            "normal=[('sep_conv_4x4', 0), ('skip_connect', 1)]",
             "normal=[('skip_connect', 0)",
         ] {
             assert!(Genotype::read(wrong).is_err(), "{wrong}");

@@ -2,11 +2,14 @@
 //! networks.
 pub mod architecture;
 pub mod child;
+pub mod choices;
 pub mod default;
 pub mod derived;
 pub mod drawing;
 pub mod genotype;
+pub mod mixed;
 pub mod preprocess;
+pub mod primitive;
 pub mod published;
 pub mod relaxed;
 pub mod sampled;

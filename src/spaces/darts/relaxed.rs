@@ -9,8 +9,9 @@ use crate::nn::supernet::Supernet;
 use crate::ops::mixed_cell::Wanted;
 use crate::spaces::contract::relaxed::{Half, Mixing, Relaxed, RelaxedParams, Rows};
 use crate::spaces::darts::architecture::encode;
+use crate::spaces::darts::choices::Choices;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
-use crate::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
+use crate::spaces::darts::supernet::SupernetShape;
 use candle_core::{Tensor, Var};
 
 /// Published width (methods spec §4.2).
@@ -56,6 +57,7 @@ pub fn open(shape: &TaskShape, params: &RelaxedParams) -> Result<Box<dyn Relaxed
         partial: params.partial,
         reductions: params.reductions,
         mixing: params.mixing,
+        choices: Choices::read(params.primitives.as_deref()).map_err(|e| format!("space.darts.primitives: {e}"))?,
     };
     let network = shape.build(params.init, params.again).map_err(|e| e.to_string())?;
     Ok(Box::new(Cells { shape, network }))
@@ -71,12 +73,13 @@ impl Cells {
     fn mixed(&self, parameters: &[f32], kind: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
         let (edges, length) = (self.shape.edges(), self.shape.architecture());
         let values: Vec<f64> = parameters[kind * length..][..length].iter().map(|v| f64::from(*v)).collect();
-        let (alpha, beta) = values.split_at(edges * PRIMITIVES);
+        let row = self.shape.choices.row();
+        let (alpha, beta) = values.split_at(edges * row);
         let mix = |row: &[f64]| match self.shape.mixing {
             Mixing::Softmax => softmax(row),
             Mixing::Direct => row.to_vec(),
         };
-        let rows = alpha.chunks_exact(PRIMITIVES).map(mix).collect();
+        let rows = alpha.chunks_exact(row).map(mix).collect();
         (rows, nodes(self.shape.nodes).flat_map(|edges| mix(&beta[edges])).collect())
     }
 
@@ -89,13 +92,12 @@ impl Cells {
                 .clone()
                 .enumerate()
                 .map(|(input, edge)| {
-                    let mut best = (f64::NEG_INFINITY, Primitive::MaxPool);
-                    for (weight, primitive) in alpha[edge][1..].iter().zip(Primitive::ALL) {
-                        if weight * beta[edge] > best.0 {
-                            best = (weight * beta[edge], primitive);
-                        }
-                    }
-                    (best.0, Pick { primitive: best.1, input })
+                    let of = |(at, primitive)| (alpha[edge][at] * beta[edge], primitive);
+                    let better =
+                        |best: (f64, Primitive), next: (f64, Primitive)| if next.0 > best.0 { next } else { best };
+                    let (weight, primitive) =
+                        self.shape.choices.primitives().map(of).reduce(better).expect("a list has primitives");
+                    (weight, Pick { primitive, input })
                 })
                 .collect();
             found.sort_by(|a, b| b.0.total_cmp(&a.0)); // stable
@@ -141,8 +143,9 @@ impl Relaxed for Cells {
         let (edges, length) = (self.shape.edges(), self.shape.architecture());
         let mut rows = Vec::new();
         for start in (0..self.kinds()).map(|kind| kind * length) {
-            let beta = start + edges * PRIMITIVES;
-            rows.push(Rows { range: start..beta, width: PRIMITIVES, primitives: true });
+            let width = self.shape.choices.row();
+            let beta = start + edges * width;
+            rows.push(Rows { range: start..beta, width, primitives: true });
             let mut of_edges = |range: std::ops::Range<usize>| {
                 let width = range.len();
                 rows.push(Rows { range: beta + range.start..beta + range.end, width, primitives: false });
@@ -166,7 +169,7 @@ impl Relaxed for Cells {
         let of = |kind: usize| {
             let rows = self.mixed(parameters, kind).0;
             let mean = |at: usize| rows.iter().map(|row| row[at]).sum::<f64>() / rows.len() as f64;
-            let names = std::iter::once("none".to_string()).chain(Primitive::ALL.map(Primitive::name));
+            let names = self.shape.choices.names().into_iter();
             let cell = ["normal", "reduce"][kind].to_string();
             Mixture { cell, weights: names.enumerate().map(|(at, name)| (name, mean(at))).collect() }
         };
@@ -187,7 +190,9 @@ mod tests {
         let shape = TaskShape { channels: 1, spatial: vec![8, 8], target: Target::Point { classes: 2 } };
         let init = Purpose::new(0, "test", "init");
         let (width, cells, nodes, partial) = (Some(4), 3, 4, 4);
-        open(&shape, &RelaxedParams { width, cells, nodes, partial, reductions: true, mixing, again: 0, init }).unwrap()
+        let params =
+            RelaxedParams { width, cells, nodes, partial, reductions: true, mixing, primitives: None, again: 0, init };
+        open(&shape, &params).unwrap()
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::artifacts::architecture::Architecture;
 use crate::artifacts::dataset::TaskShape;
 use crate::seed::Stream;
 use crate::spaces::darts::architecture::encode;
+use crate::spaces::darts::choices::Choices;
 use crate::spaces::darts::genotype::{Genotype, Pick, Primitive};
 
 /// Of a cell, as published (methods spec §4.2).
@@ -13,19 +14,21 @@ const NODES: usize = 4;
 
 /// Each node of both cell types reads two different states before it, each through one of the primitives (`none` is no choice),
 /// all equally likely. The cell types are drawn for every task, those without reduction cells included.
-pub fn draw(_shape: &TaskShape, stream: &mut Stream) -> Result<Architecture, String> {
-    let normal = cell(stream);
-    encode(&Genotype { normal, reduce: cell(stream) })
+pub fn draw(_shape: &TaskShape, names: Option<&[String]>, stream: &mut Stream) -> Result<Architecture, String> {
+    let choices = Choices::read(names).map_err(|e| format!("space.darts.primitives: {e}"))?;
+    let primitives: Vec<Primitive> = choices.primitives().map(|(_, primitive)| primitive).collect();
+    let normal = cell(&primitives, stream);
+    encode(&Genotype { normal, reduce: cell(&primitives, stream) })
 }
 
-fn cell(stream: &mut Stream) -> Vec<Pick> {
+fn cell(primitives: &[Primitive], stream: &mut Stream) -> Vec<Pick> {
     let mut picks = Vec::with_capacity(2 * NODES);
     for node in 0..NODES {
         let mut inputs = stream.permutation(node + 2);
         inputs.truncate(2);
         inputs.sort_unstable(); // the order of a node's picks means nothing
         for input in inputs {
-            let primitive = Primitive::ALL[stream.below(Primitive::ALL.len() as u32) as usize];
+            let primitive = primitives[stream.below(primitives.len() as u32) as usize];
             picks.push(Pick { primitive, input });
         }
     }
@@ -49,7 +52,7 @@ mod tests {
         let mut seen = vec![BTreeMap::<(usize, usize), usize>::new(); 4];
         let mut found = Vec::new();
         for index in 0..draws {
-            let genotype = decode(&draw(&shape, &mut purpose.at(index)).unwrap()).unwrap();
+            let genotype = decode(&draw(&shape, None, &mut purpose.at(index)).unwrap()).unwrap();
             assert_eq!((genotype.normal.len(), genotype.reduce.len()), (8, 8));
             for (node, pair) in genotype.normal.chunks(2).enumerate() {
                 assert!(pair[0].input < pair[1].input && pair[1].input < node + 2, "{pair:?}");

@@ -13,16 +13,16 @@ use crate::ops::mixed_cell::{Keep, MixedCell, Wanted};
 use crate::ops::segment_softmax::SegmentSoftmax;
 use crate::seed::Purpose;
 use crate::spaces::contract::relaxed::Mixing;
+use crate::spaces::darts::choices::Choices;
+use crate::spaces::darts::mixed::Mixed;
 use crate::spaces::darts::preprocess::{factorized_reduce, relu_conv_norm};
 use candle_core::Result;
 use std::sync::Arc;
 
-/// Primitives per edge, `none` included.
-pub const PRIMITIVES: usize = 8;
 /// Norms inside cells have neither scale nor shift while searching.
 const PLAIN: Norm = Norm { affine: false, ..NORM };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupernetShape {
     /// Channels of the input.
     pub channels: usize,
@@ -43,6 +43,8 @@ pub struct SupernetShape {
     pub reductions: bool,
     /// How architecture parameters become weights.
     pub mixing: Mixing,
+    /// What each edge weighs.
+    pub choices: Choices,
 }
 
 impl SupernetShape {
@@ -53,7 +55,7 @@ impl SupernetShape {
 
     /// One cell type's architecture parameters: a row of alpha per edge, then beta.
     pub fn architecture(&self) -> usize {
-        self.edges() * (PRIMITIVES + 1)
+        self.edges() * (self.choices.row() + 1)
     }
 
     /// Whether any cell is a reduction cell.
@@ -68,7 +70,7 @@ impl SupernetShape {
     /// The weights of primitives and edges. `kind` 0: normal, 1: reduction.
     fn weights_of_edges(&self, b: &mut Builder, kind: usize) -> Source {
         let nodes = (0..self.nodes).map(|n| n + 2);
-        let lengths: Vec<usize> = std::iter::repeat_n(PRIMITIVES, self.edges()).chain(nodes).collect();
+        let lengths: Vec<usize> = std::iter::repeat_n(self.choices.row(), self.edges()).chain(nodes).collect();
         let length = self.architecture();
         let range = kind * length..(kind + 1) * length;
         let source = Source::Slice { input: 2, range, dims: vec![length] };
@@ -79,7 +81,8 @@ impl SupernetShape {
         b.source(weights)
     }
 
-    fn cell(&self, b: &mut Builder, states: [Value; 2], mixed: MixedCell, mixing: Source) -> Value {
+    /// A cell of the standard primitives, in one operator.
+    fn fused(&self, b: &mut Builder, states: [Value; 2], mixed: MixedCell, mixing: Source) -> Value {
         let channels = states[0].channels;
         let mut parts = Vec::new();
         for parameter in mixed.parameters(channels, self.series) {
@@ -119,10 +122,15 @@ impl SupernetShape {
                     relu_conv_norm(b, "preprocess0", before, channels, PLAIN)
                 };
                 let second = relu_conv_norm(b, "preprocess1", last, channels, PLAIN);
+                let mixing = mixing[usize::from(reduction)].clone().expect("only reducing networks have the second");
+                if !self.choices.is_standard() {
+                    let SupernetShape { ref choices, series, nodes, partial, .. } = *self;
+                    let mixed = Mixed { choices, series, reduction, nodes, partial, norm: PLAIN };
+                    return mixed.cell(b, [first, second], &mixing);
+                }
                 let keep = if cell < again { Keep::Recompute } else { Keep::Saved };
                 let mixed = MixedCell { wants, keep, nodes: self.nodes, ..MixedCell::cell(reduction, self.partial) };
-                let mixing = mixing[usize::from(reduction)].clone().expect("only reducing networks have the second");
-                self.cell(b, [first, second], mixed, mixing)
+                self.fused(b, [first, second], mixed, mixing)
             });
             (before, last, after_reduction) = (last, output, reduction);
         }
@@ -136,13 +144,13 @@ impl SupernetShape {
         if self.mixing == Mixing::Softmax {
             return vec![1.0; self.architecture()];
         }
-        let alpha = std::iter::repeat_n(1.0 / PRIMITIVES as f32, self.edges() * PRIMITIVES);
+        let alpha = std::iter::repeat_n(1.0 / self.choices.row() as f32, self.edges() * self.choices.row());
         let beta = (0..self.nodes).flat_map(|n| std::iter::repeat_n(1.0 / (n + 2) as f32, n + 2));
         alpha.chain(beta).collect()
     }
 
     /// Architecture parameters: alpha rows then beta of the normal cells, then of the reduction cells.
-    /// The first `again` cells keep little and compute it again: less memory, more time, the same bits.
+    /// The first `again` cells of standard primitives keep little and compute it again: less memory, more time, the same bits.
     pub fn build(&self, init: Purpose, again: usize) -> Result<Supernet> {
         let start = self.start();
         Supernet::new([start.clone(), start].concat(), |wants| {
@@ -156,8 +164,99 @@ impl SupernetShape {
 #[cfg(test)]
 mod tests {
     use super::SupernetShape;
+    use crate::nn::supernet::Supernet;
+    use crate::ops::mixed_cell::Wanted;
     use crate::seed::Purpose;
     use crate::spaces::contract::relaxed::Mixing;
+    use crate::spaces::darts::choices::Choices;
+    use candle_core::{DType, Device, Tensor};
+    use std::collections::BTreeMap;
+
+    /// Places of the standard primitives in another order of them.
+    const ORDER: [usize; 8] = [7, 0, 3, 1, 2, 6, 5, 4];
+
+    /// The standard primitives as a list of its own, which has no fused cell.
+    fn reordered() -> Choices {
+        let names = Choices::standard().names();
+        Choices::read(Some(&ORDER.map(|at| names[at].clone()))).unwrap()
+    }
+
+    /// Outputs in training, gradients of the architecture and of each weight by its standard name, outputs in evaluation.
+    fn results(shape: &SupernetShape, x: &Tensor) -> (Vec<f64>, Vec<f64>, BTreeMap<String, Vec<f64>>, Vec<f64>) {
+        let standard = shape.choices.is_standard();
+        let supernet = shape.build(Purpose::new(0, "test", "init"), 0).unwrap();
+        let mut saved = supernet.parameters().save().unwrap();
+        let name = |name: &str| match name.split("._ops.").collect::<Vec<_>>()[..] {
+            [cell, edge, rest] if !standard => {
+                let (at, rest) = rest.split_once('.').unwrap();
+                format!("{cell}._ops.{edge}._ops.{}.{rest}", ORDER[at.parse::<usize>().unwrap()])
+            }
+            _ => name.to_string(),
+        };
+        let set = supernet.parameters().parameters().to_vec();
+        for s in saved.iter_mut().filter(|s| !s.name.contains("running")) {
+            let number = name(&s.name).bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
+            let mut stream = Purpose::new(number, "test", "weights").at(0);
+            s.values.iter_mut().for_each(|v| *v = stream.normal() as f32 * 0.3);
+        }
+        supernet.parameters().load(&saved).unwrap();
+        let (edges, length) = (shape.edges(), shape.architecture());
+        let place = |at: usize| {
+            let (kind, inside) = (at / length, at % length);
+            if inside >= edges * 8 || standard { at } else { kind * length + inside / 8 * 8 + ORDER[inside % 8] }
+        };
+        let mut stream = Purpose::new(3, "test", "alpha").at(0);
+        let draws: Vec<f32> = (0..2 * length).map(|_| stream.normal() as f32).collect();
+        let alpha: Vec<f32> = (0..2 * length).map(|at| draws[place(at)]).collect();
+        supernet.architecture().set(&Tensor::new(alpha, &Device::Cpu).unwrap()).unwrap();
+        let supernet: Supernet = supernet.into_reference().unwrap();
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let y = supernet.forward(x, Wanted::Both, 0).unwrap();
+        let gradients = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let of_theta = flat(gradients.get(supernet.parameters().theta()).unwrap());
+        let found = flat(gradients.get(supernet.architecture()).unwrap());
+        let mut of_alpha = vec![0.0; 2 * length];
+        found.iter().enumerate().for_each(|(at, g)| of_alpha[place(at)] = *g);
+        let by_name = set.iter().map(|p| (name(&p.name), of_theta[p.range.clone()].to_vec())).collect();
+        (flat(&y), of_alpha, by_name, flat(&supernet.evaluate(x).unwrap()))
+    }
+
+    #[test]
+    fn a_list_of_the_standard_primitives_computes_what_the_fused_cell_does() {
+        let near = |what: &str, a: &[f64], b: &[f64]| {
+            // before a norm of one channel a gradient is 0 but for rounding
+            let scale = a.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+            assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * scale), "{what}");
+        };
+        for (series, dense, partial, dims) in [
+            (false, false, 4, vec![3, 2, 7, 6]),
+            (false, true, 2, vec![2, 2, 5, 5]),
+            (true, false, 4, vec![3, 2, 13]),
+            (true, false, 1, vec![2, 2, 9]),
+        ] {
+            let fused = SupernetShape {
+                channels: 2,
+                series,
+                dense,
+                outputs: 3,
+                width: 4,
+                cells: 3,
+                nodes: 3,
+                partial,
+                reductions: true,
+                mixing: Mixing::Softmax,
+                choices: Choices::standard(),
+            };
+            let listed = SupernetShape { choices: reordered(), ..fused.clone() };
+            let x = Tensor::randn(0f64, 1.0, dims, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+            let (a, b) = (results(&fused, &x), results(&listed, &x));
+            near("outputs", &a.0, &b.0);
+            near("alpha and beta", &a.1, &b.1);
+            assert_eq!(a.2.keys().collect::<Vec<_>>(), b.2.keys().collect::<Vec<_>>());
+            a.2.iter().for_each(|(name, gradient)| near(name, gradient, &b.2[name]));
+            near("outputs in evaluation", &a.3, &b.3);
+        }
+    }
 
     #[test]
     fn parameter_counts_are_the_published_ones() {
@@ -176,8 +275,20 @@ mod tests {
             (3, false, false, 10, 1, 1_930_618),
         ] {
             let (width, cells, nodes, reductions, mixing) = (16, 8, 4, true, Mixing::Softmax);
-            let shape =
-                SupernetShape { channels, series, dense, outputs, width, cells, nodes, partial, reductions, mixing };
+            let choices = Choices::standard();
+            let shape = SupernetShape {
+                channels,
+                series,
+                dense,
+                outputs,
+                width,
+                cells,
+                nodes,
+                partial,
+                reductions,
+                mixing,
+                choices,
+            };
             let supernet = shape.build(Purpose::new(0, "test", "init"), 0).unwrap();
             assert_eq!(supernet.parameters().count(), expected, "{shape:?}");
             assert_eq!(supernet.architecture().elem_count(), 252);

@@ -208,6 +208,7 @@ mod tests {
             validation_augmented: true,
             fixed_jitter: false,
             unseen_only: false,
+            drop_first_frame: false,
         }
     }
 

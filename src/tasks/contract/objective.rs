@@ -23,6 +23,8 @@ pub struct ObjectiveParams {
     pub fixed_jitter: bool,
     /// ECG: score only recordings that no search has seen.
     pub unseen_only: bool,
+    /// FSD50K: the network sees no first frame.
+    pub drop_first_frame: bool,
 }
 
 /// Inputs (B,C,spatial…) in `f32` and what the loss compares with.

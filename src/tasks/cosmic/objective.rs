@@ -192,6 +192,7 @@ mod tests {
             validation_augmented: false,
             fixed_jitter,
             unseen_only: false,
+            drop_first_frame: false,
         }
     }
 

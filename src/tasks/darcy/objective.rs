@@ -179,6 +179,7 @@ mod tests {
             validation_augmented: false,
             fixed_jitter: false,
             unseen_only: false,
+            drop_first_frame: false,
         }
     }
 

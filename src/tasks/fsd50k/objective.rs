@@ -14,8 +14,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 struct Fsd50k<'a> {
-    shape: &'a TaskShape,
+    /// As the network sees it.
+    shape: TaskShape,
     bands: usize,
+    /// Of a stored piece; the first is not shown where the shape has one less.
     frames: usize,
     labels: usize,
     train: (&'a Part, &'a Rows, Pieces),
@@ -57,8 +59,12 @@ pub fn open<'a>(samples: &'a Samples, params: &ObjectiveParams) -> Result<Box<dy
     } else {
         (0..count).collect()
     };
+    let shown = frames - usize::from(params.drop_first_frame);
+    if shown == 0 {
+        return Err("fsd50k: two frames or more were expected, found 1".to_string());
+    }
     Ok(Box::new(Fsd50k {
-        shape,
+        shape: TaskShape { spatial: vec![bands, shown], ..shape.clone() },
         bands,
         frames,
         labels: *labels,
@@ -106,14 +112,18 @@ impl Fsd50k<'_> {
         x.append_f32(piece * size, (piece + 1) * size, out).map_err(|e| TrainError::Data(format!("fsd50k: {e}")))
     }
 
-    fn tensor(&self, values: Vec<f32>, count: usize) -> Result<Tensor, TrainError> {
-        Ok(Tensor::from_vec(values, (count, 1, self.bands, self.frames), &Device::Cpu)?)
+    fn tensor(&self, mut values: Vec<f32>, count: usize) -> Result<Tensor, TrainError> {
+        let shown = self.shape.spatial[1];
+        if shown < self.frames {
+            values = values.chunks_exact(self.frames).flat_map(|band| &band[self.frames - shown..]).copied().collect();
+        }
+        Ok(Tensor::from_vec(values, (count, 1, self.bands, shown), &Device::Cpu)?)
     }
 }
 
 impl Objective for Fsd50k<'_> {
     fn shape(&self) -> &TaskShape {
-        self.shape
+        &self.shape
     }
 
     fn training_samples(&self) -> usize {
@@ -167,6 +177,7 @@ mod tests {
     use crate::artifacts::samples::SplitChoice;
     use crate::tasks::contract::objective::ObjectiveParams;
     use crate::tasks::fsd50k::clips::tests::dataset;
+    use candle_core::Tensor;
     use std::collections::BTreeSet;
 
     fn params() -> ObjectiveParams {
@@ -179,6 +190,7 @@ mod tests {
             validation_augmented: false,
             fixed_jitter: false,
             unseen_only: false,
+            drop_first_frame: false,
         }
     }
 
@@ -205,6 +217,19 @@ mod tests {
         assert_eq!(again, other.inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap());
         let scored = objective.scored_inputs(2..4).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(scored[5..7], [25.0, 30.0]);
+    }
+
+    #[test]
+    fn a_network_may_see_no_first_frame() {
+        let samples = dataset(&[1, 3, 2], false);
+        let (whole, less) = (params(), ObjectiveParams { drop_first_frame: true, ..params() });
+        let [whole, less] = [whole, less].map(|params| open(&samples, &params).unwrap());
+        assert_eq!((&whole.shape().spatial[..], &less.shape().spatial[..]), (&[2, 3][..], &[2, 2][..]));
+        let rest = |x: Tensor| x.narrow(3, 1, 2).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let all = |x: Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(all(less.scored_inputs(1..5).unwrap()), rest(whole.scored_inputs(1..5).unwrap()));
+        let [x, y] = [&whole, &less].map(|objective| objective.training_batch(&[1, 2], 7).unwrap().inputs);
+        assert_eq!((y.dims(), all(y.clone())), (&[2, 1, 2, 2][..], rest(x)));
     }
 
     #[test]

@@ -48,6 +48,20 @@ pub fn images(side: usize, classes: usize, train: usize, test: usize) -> Blobs {
     artifact(&meta("cifar100", shape, train, test), &[("train", x, y), ("test", test_x, test_y)])
 }
 
+/// Series of `length`: waves, one frequency per class.
+pub fn series(length: usize, classes: usize, train: usize, test: usize) -> Blobs {
+    let part = |name: &str, count: usize| {
+        let mut stream = Purpose::new(0, "tiny series", name).at(0);
+        let labels: Vec<u32> = (0..count).map(|_| stream.below(classes as u32)).collect();
+        let value = |label: u32, at: usize| (f64::from(label + 1) * at as f64 * 0.3).sin() as f32;
+        let x: Vec<f32> = labels.iter().flat_map(|label| (0..length).map(move |at| value(*label, at))).collect();
+        (Array::f32(&[count, 1, length], &x), Array::u32(&[count], &labels))
+    };
+    let shape = TaskShape { channels: 1, spatial: vec![length], target: Target::Point { classes } };
+    let ((x, y), (test_x, test_y)) = (part("train", train), part("test", test));
+    artifact(&meta("satellite", shape, train, test), &[("train", x, y), ("test", test_x, test_y)])
+}
+
 /// Fields of `side` per side: the solution is a fixed pattern plus a smoothed coefficient.
 pub fn fields(side: usize, train: usize, test: usize) -> Blobs {
     let part = |name: &str, count: usize| {
