@@ -1,5 +1,6 @@
 //! Mean of each window. (Candle's own misplaces its gradient where sizes do not divide.) Knows no network.
 
+pub mod cuda;
 mod cpu;
 mod reference;
 

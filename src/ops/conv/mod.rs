@@ -1,6 +1,7 @@
 //! Convolution of planes with stride, dilation, groups, and padding that may differ before and after; a bias and a summand
 //! of the output's size can be added on the way out. Knows no layer. How it is computed: `cpu.rs`.
 
+pub mod cuda;
 pub(super) mod axes;
 pub(super) mod correlation;
 pub(super) mod cpu;

@@ -1,5 +1,6 @@
 //! Rows of features, or the features at each position of an image, times a matrix of weights, plus a bias. Knows no layer.
 
+pub mod cuda;
 mod cpu;
 mod positions;
 mod reference;

@@ -1,6 +1,7 @@
 //! Largest value of each window; on a tie the first in row order, and a value that is not a number beats all, as in PyTorch.
 //! (Candle's own divides the gradient by the window's size and misplaces it where sizes do not divide.) Knows no network.
 
+pub mod cuda;
 mod cpu;
 mod reference;
 

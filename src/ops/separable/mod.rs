@@ -3,6 +3,7 @@
 //! ReLU, 1×1, norm. The separable and dilated convolutions of the DARTS primitives are made of it (methods spec §4.1). Knows no
 //! layer.
 
+pub mod cuda;
 mod backward;
 mod forward;
 mod plan;
