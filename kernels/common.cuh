@@ -9,6 +9,9 @@
 #define DYN_SMEM(type, name) extern __shared__ __align__(16) unsigned char shared_bytes_[]; type* name = reinterpret_cast<type*>(shared_bytes_)
 #endif
 
+// Less than any number; not a header's macro, so that kernels need no header.
+#define LOWEST __int_as_float(0xff800000)
+
 #define FULL_WARP 0xffffffffu
 
 // Threads of the blocks of all kernels that do not say otherwise: a multiple of 32.

@@ -9,7 +9,7 @@ KERNEL(THREADS) cross_entropy_f32(const float* z, const int* classes, float* par
     int row = index() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     const float* from = z + row * k;
-    float top = -INFINITY, sum = 0.0f, below = 0.0f;
+    float top = LOWEST, sum = 0.0f, below = 0.0f;
     for (int i = lane; i < k; i += 32) top = fmaxf(top, from[i]);
     for (int bits = 16; bits > 0; bits >>= 1) top = fmaxf(top, __shfl_xor_sync(FULL_WARP, top, bits));
     for (int i = lane; i < k; i += 32) sum += expf(from[i] - top);

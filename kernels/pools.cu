@@ -32,7 +32,7 @@ KERNEL(THREADS) max_pool_fwd_f32(const float* x, float* y, int* places, int h, i
     int plane = i / (oh * ow), top, bottom, left, right;
     range(i / ow % oh, sy, py, kh, h, top, bottom);
     range(i % ow, sx, px, kw, w, left, right);
-    float largest = -INFINITY;
+    float largest = LOWEST;
     int place = top * w + left;
     for (int row = top; row < bottom; row++) {
         for (int column = left; column < right; column++) {

@@ -11,7 +11,7 @@ KERNEL(THREADS) softmax_fwd_f32(const float* x, float* y, const int* starts, int
     int s = index() / 32, lane = threadIdx.x % 32, start, end;
     if (s >= segments) return;
     segment(starts, k, s, start, end);
-    float top = -INFINITY, sum = 0.0f;
+    float top = LOWEST, sum = 0.0f;
     for (int i = start + lane; i < end; i += 32) top = fmaxf(top, x[i]);
     for (int bits = 16; bits > 0; bits >>= 1) top = fmaxf(top, __shfl_xor_sync(FULL_WARP, top, bits));
     for (int i = start + lane; i < end; i += 32) sum += expf(x[i] - top);

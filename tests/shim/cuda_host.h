@@ -44,6 +44,7 @@ static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((uint64_t{a} * b) >> 32); }
+static inline float __int_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 static inline double __hiloint2double(unsigned high, unsigned low) {
     return std::bit_cast<double>(uint64_t{high} << 32 | low);
 }

@@ -116,6 +116,7 @@ bool open_warp(unsigned start) {
     for (unsigned i = start; i < end; i++) {
         Fiber& f = launch->fibers[i];
         launch->exchanged[i] = f.put;
+        launch->took_part[i] = !f.done;
         f.waits = Waits::nothing;
         f.warp_epoch++;
     }
@@ -172,7 +173,7 @@ void wait_for_warp(unsigned mask, uint64_t value, const char* file, int line) {
 
 uint64_t taken(unsigned lane) {
     unsigned at = launch->running->linear / 32 * 32 + lane;
-    if (at >= launch->fibers.size() || launch->fibers[at].done) fail("a shuffle reads lane %u, which is not live", lane);
+    if (at >= launch->fibers.size() || !launch->took_part[at]) fail("a shuffle reads lane %u, which is not live", lane);
     return launch->exchanged[at];
 }
 
@@ -220,6 +221,7 @@ extern "C" int shim_launch(const char* name, const unsigned* grid, const unsigne
     current.block = {block[0], block[1], block[2]};
     current.fibers.resize(threads);
     current.exchanged.resize(threads);
+    current.took_part.resize(threads);
     current.kernel = &kernel;
     current.arguments = arguments;
     launch = &current;

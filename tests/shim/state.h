@@ -29,6 +29,7 @@ struct Launch {
     Fiber* running = nullptr;
     void* main_stack_pointer = nullptr;
     std::vector<uint64_t> exchanged;  // per thread: what its lane put down at the last barrier of its warp
+    std::vector<bool> took_part;      // whether it did
     const Kernel* kernel = nullptr;
     void** arguments = nullptr;
     /// Numbers all blocks of all launches; 0 is the host.

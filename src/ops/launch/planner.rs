@@ -6,6 +6,8 @@ use crate::ops::launch::plan::{Arg, Buffer, Content, Launch, Plan, Span};
 pub const THREADS: usize = 256;
 /// Blocks along y and z that every device takes.
 const MOST_BLOCKS: usize = 65_535;
+/// Bytes of shared memory that a block of any kernel may have without asking for more.
+const MOST_SHARED: u32 = 48 << 10;
 
 #[derive(Debug, Default)]
 pub struct Planner {
@@ -180,6 +182,12 @@ impl Call<'_> {
 
     /// Appends the launch to the plan.
     pub fn run(self) {
+        if self.launch.shared > MOST_SHARED {
+            let (kernel, bytes) = (self.launch.kernel, self.launch.shared);
+            self.planner.too_large.get_or_insert_with(|| {
+                format!("{kernel}: {bytes} bytes of shared memory are more than {MOST_SHARED}; fewer channels were expected")
+            });
+        }
         let now = self.planner.plan.launches.len();
         for arg in &self.launch.args {
             if let Arg::In(span) | Arg::Out(span) | Arg::InOut(span) = arg {

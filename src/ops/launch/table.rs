@@ -20,6 +20,9 @@ use crate::ops::linear;
 use crate::ops::linear::Linear;
 use crate::ops::max_pool;
 use crate::ops::max_pool::MaxPool;
+use crate::ops::mixed_cell;
+use crate::ops::mixed_cell::MixedCell;
+use crate::ops::mixed_cell::cuda::MOST_INPUTS;
 use crate::ops::relu;
 use crate::ops::relu::Relu;
 use crate::ops::segment_softmax;
@@ -68,6 +71,12 @@ pub fn twin(op: &dyn Operator) -> Result<Box<dyn Twin + '_>, String> {
     }
     if let Some(op) = any.downcast_ref::<MaxPool>() {
         return Ok(Box::new(max_pool::cuda::OnDevice(op)));
+    }
+    if let Some(op) = any.downcast_ref::<MixedCell>() {
+        if op.inputs > MOST_INPUTS {
+            return Err(format!("mixed_cell: at most {MOST_INPUTS} states from outside were expected, found {}", op.inputs));
+        }
+        return Ok(Box::new(mixed_cell::cuda::OnDevice(op)));
     }
     if let Some(op) = any.downcast_ref::<Relu>() {
         return Ok(Box::new(relu::cuda::OnDevice(op)));

@@ -1,4 +1,7 @@
 //! The kernels of `kernels/`, compiled as C++ and run on the CPU: what the shim finds, and every kernel against its CPU twin.
 
+mod check;
 mod faults;
+mod mixed_cell;
+mod ops;
 mod shim;

@@ -293,7 +293,7 @@ impl<'s> Memory<'s> {
         for (span, mode) in spans {
             // SAFETY: as above.
             let word = unsafe { (self.shim.take_back)(self.pointer(span), 4 * span.length) };
-            if word >= 0 && mode != 1 {
+            if word >= 0 && mode == 2 {
                 let buffer = self.plan.buffers[span.buffer].name;
                 missing = Err(format!("{}: word {word} of {} of {buffer} was not written", launch.kernel, span.length));
             }
