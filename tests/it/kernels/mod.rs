@@ -3,5 +3,6 @@
 mod check;
 mod faults;
 mod mixed_cell;
+mod networks;
 mod ops;
 mod shim;
