@@ -11,6 +11,7 @@ use crate::ops::launch::tile::SUM_WORDS;
 use crate::ops::launch::twin::{Given, Pass, Target};
 use crate::ops::loss::cuda::{Form, Targets, value_and_gradient};
 use crate::ops::operator::Definition;
+use crate::training::adam::AdamParams;
 use crate::training::sgd::SgdParams;
 
 /// Arrays of a network that outlive a step.
@@ -94,28 +95,50 @@ pub fn gradient(
     Ok(own)
 }
 
+/// The factor that brings the gradient's norm down to `limit`, one word.
+pub fn clip(planner: &mut Planner, gradient: Span, limit: f64, scale: Span) {
+    let blocks = gradient.length.div_ceil(THREADS);
+    let parts = planner.take("squares", blocks);
+    let call = planner.each("squares_f32", gradient.length).read(gradient).write(parts);
+    call.int(gradient.length).shared(SUM_WORDS).run();
+    // sums of doubles: two words each
+    let call = planner.call("clip_f32", [1, 1, 1], THREADS).read(parts).write(scale);
+    call.int(blocks).float(limit).shared(2 * SUM_WORDS).run();
+    planner.give(parts);
+}
+
 /// One step of stochastic gradient descent on `theta`. `now`: rate, then the gradient's scale, which clipping to a global norm of
-/// `clip` writes and else the caller.
+/// `limit` writes and else the caller.
 pub fn descend(
     planner: &mut Planner,
     params: SgdParams,
-    clip: Option<f64>,
+    limit: Option<f64>,
     (theta, gradient, velocity): (Span, Span, Span),
     now: Span,
 ) {
     let n = theta.length;
-    if let Some(limit) = clip {
-        let blocks = n.div_ceil(THREADS);
-        let parts = planner.take("squares", blocks);
-        planner.each("squares_f32", n).read(gradient).write(parts).int(n).shared(SUM_WORDS).run();
-        // sums of doubles: two words each
-        let call = planner.call("clip_f32", [1, 1, 1], THREADS).read(parts).write(now.part(1..2));
-        call.int(blocks).float(limit).shared(2 * SUM_WORDS).run();
-        planner.give(parts);
+    if let Some(limit) = limit {
+        clip(planner, gradient, limit, now.part(1..2));
     }
     let call = planner.each("sgd_f32", n).update(theta).read(gradient).update(velocity).read(now);
     let call = call.float(params.momentum).float(params.weight_decay);
     call.int(usize::from(params.nesterov)).int(n).run();
+}
+
+/// What Adam moves: values, first and second moments.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamState {
+    pub values: Span,
+    pub first: Span,
+    pub second: Span,
+}
+
+/// One step of Adam. `now`: rate/(1 − β₁ᵗ), the gradient's scale, √(1 − β₂ᵗ).
+pub fn adapt(planner: &mut Planner, params: AdamParams, state: AdamState, gradient: Span, now: Span) {
+    let (AdamState { values, first, second }, n) = (state, gradient.length);
+    let AdamParams { betas, epsilon, weight_decay } = params;
+    let call = planner.each("adam_f32", n).update(values).read(gradient).update(first).update(second).read(now);
+    call.float(betas.0).float(betas.1).float(epsilon).float(weight_decay).int(n).run();
 }
 
 /// One exponentiated-gradient step; `starts` lists where each row that sums to 1 begins, and the end. `now`: the rate.

@@ -24,7 +24,7 @@ constexpr unsigned WORD = 4;  // bytes
 
 /// Who touched a word last; `thread` or `warp` MANY where several did since the last barrier.
 struct Access {
-    uint64_t block = HOST;
+    uint64_t launch = HOST, block = HOST;
     uint32_t thread = 0, warp = 0, epoch = 0, warp_epoch = 0;
 };
 
@@ -60,14 +60,14 @@ std::vector<char> dynamic_memory;
 
 /// Whether a barrier, or the end of a launch, lies between an access and the present one.
 bool ordered(const Access& before, const Access& now) {
-    if (before.block < launch->first_serial) return true;
+    if (before.launch != now.launch) return true;
     if (before.block != now.block) return false;
     if (before.thread == now.thread || before.epoch != now.epoch) return true;
     return before.warp == now.warp && before.warp_epoch != now.warp_epoch;
 }
 
 void merge_read(Access& read, const Access& now) {
-    if (read.block < launch->first_serial || (read.block == now.block && read.epoch != now.epoch)) {
+    if (read.launch != now.launch || (read.block == now.block && read.epoch != now.epoch)) {
         read = now;
     } else if (read.block != now.block) {
         read.block = MANY_BLOCKS;
@@ -86,7 +86,7 @@ void touch(Region& region, uintptr_t at, size_t size, bool write) {
              size_t(at - region.start), region.name.c_str(), region.bytes);
     }
     const Fiber& f = *launch->running;
-    Access now{launch->serial, f.linear, f.linear / 32, f.epoch, f.warp_epoch};
+    Access now{launch->first_serial, launch->serial, f.linear, f.linear / 32, f.epoch, f.warp_epoch};
     for (uintptr_t word = (at - region.start) / WORD; word <= (at + size - 1 - region.start) / WORD; word++) {
         Shadow& shadow = region.words[word];
         if (!(shadow.allowed & (write ? MAY_WRITE : MAY_READ)))

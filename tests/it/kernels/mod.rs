@@ -2,6 +2,7 @@
 
 mod check;
 mod faults;
+mod losses;
 mod mixed_cell;
 mod networks;
 mod ops;
