@@ -13,7 +13,8 @@ KERNEL(THREADS) add_fwd_f32(const float* a, const float* b, const float* c, cons
     y[i] = sum;
 }
 
-KERNEL(THREADS) add_bwd_f32(const float* g, float* a, int add_a, float* b, int add_b, float* c, int add_c, float* d, int add_d, int n) {
+KERNEL(THREADS)
+add_bwd_f32(const float* g, float* a, int add_a, float* b, int add_b, float* c, int add_c, float* d, int add_d, int n) {
     int i = index();
     if (i >= n) return;
     float v = g[i];

@@ -31,8 +31,9 @@ KERNEL(THREADS) norm_sums_f32(const float* x, float* partials, int channels, int
 }
 
 // Also for the results of several norms of one shape, one after the other: `each` channels of statistics per norm.
-KERNEL(THREADS) norm_statistics_f32(const float* partials, float* norms, float* statistics, int channels, int each, int count,
-                                    int chunk, int chunks, float eps) {
+KERNEL(THREADS)
+norm_statistics_f32(const float* partials, float* norms, float* statistics, int channels, int each, int count,
+                    int chunk, int chunks, float eps) {
     int c = index();
     if (c >= channels) return;
     double seen = 0.0, mean = 0.0, squares = 0.0;
@@ -59,8 +60,9 @@ KERNEL(THREADS) norm_running_f32(const float* running, float* norms, int channel
     norms[channels + c] = float(1.0 / sqrt(double(from[each]) + double(eps)));
 }
 
-KERNEL(THREADS) norm_apply_f32(const float* x, const float* norms, const float* scale, const float* shift, const float* residual,
-                               float* y, int relu, int channels, int plane, int n) {
+KERNEL(THREADS)
+norm_apply_f32(const float* x, const float* norms, const float* scale, const float* shift, const float* residual,
+               float* y, int relu, int channels, int plane, int n) {
     int i = index();
     if (i >= n) return;
     int c = i / plane % channels;
@@ -71,15 +73,17 @@ KERNEL(THREADS) norm_apply_f32(const float* x, const float* norms, const float* 
 }
 
 // How the sign before ReLU is found: 0 no ReLU, 1 from x again, 2 the output is positive.
-__device__ __forceinline__ bool open(int mask, float normal, const float* scale, const float* shift, const float* y, int c, int at) {
+__device__ __forceinline__ bool open(int mask, float normal, const float* scale, const float* shift, const float* y,
+                                     int c, int at) {
     if (mask == 0) return true;
     if (mask == 2) return y[at] > 0.0f;
     return (scale ? normal * scale[c] + shift[c] : normal) > 0.0f;
 }
 
 // partials (channels,chunks,2): sums of the masked gradient and of its product with the normalised value.
-KERNEL(THREADS) norm_gradient_sums_f32(const float* x, const float* g, const float* norms, const float* scale, const float* shift,
-                                       const float* y, float* partials, int mask, int channels, int plane, int count, int chunk) {
+KERNEL(THREADS)
+norm_gradient_sums_f32(const float* x, const float* g, const float* norms, const float* scale, const float* shift,
+                       const float* y, float* partials, int mask, int channels, int plane, int count, int chunk) {
     DYN_SMEM(float, shared);
     int c = blockIdx.x, start = blockIdx.y * chunk, end = min(start + chunk, count);
     float mean = norms[c], factor = norms[channels + c], plain = 0.0f, scaled = 0.0f;
@@ -98,20 +102,23 @@ KERNEL(THREADS) norm_gradient_sums_f32(const float* x, const float* g, const flo
 }
 
 // sums (2,channels) as above; they are the gradients of shift and scale.
-KERNEL(THREADS) norm_gradient_totals_f32(const float* partials, float* sums, float* dscale, int add_scale, float* dshift, int add_shift,
-                                         int channels, int chunks) {
+KERNEL(THREADS)
+norm_gradient_totals_f32(const float* partials, float* sums, float* dscale, int add_scale, float* dshift, int add_shift,
+                         int channels, int chunks) {
     int c = index();
     if (c >= channels) return;
     double plain = 0.0, scaled = 0.0;
-    for (int i = 0; i < chunks; i++) plain += partials[(c * chunks + i) * 2], scaled += partials[(c * chunks + i) * 2 + 1];
+    for (int i = 0; i < chunks; i++)
+        plain += partials[(c * chunks + i) * 2], scaled += partials[(c * chunks + i) * 2 + 1];
     sums[c] = float(plain), sums[channels + c] = float(scaled);
     if (dscale) put(dscale + c, float(scaled), add_scale);
     if (dshift) put(dshift + c, float(plain), add_shift);
 }
 
-KERNEL(THREADS) norm_gradient_f32(const float* x, const float* g, const float* norms, const float* scale, const float* shift,
-                                  const float* y, const float* sums, float* dx, int add, float* dresidual, int add_residual,
-                                  int mask, int channels, int plane, int count, int n) {
+KERNEL(THREADS)
+norm_gradient_f32(const float* x, const float* g, const float* norms, const float* scale, const float* shift,
+                  const float* y, const float* sums, float* dx, int add, float* dresidual, int add_residual, int mask,
+                  int channels, int plane, int count, int n) {
     int i = index();
     if (i >= n) return;
     int c = i / plane % channels;

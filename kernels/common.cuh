@@ -6,7 +6,9 @@
 
 #ifdef __CUDACC__
 // Dynamic shared memory as an array of `type`.
-#define DYN_SMEM(type, name) extern __shared__ __align__(16) unsigned char shared_bytes_[]; type* name = reinterpret_cast<type*>(shared_bytes_)
+#define DYN_SMEM(type, name)                                       \
+    extern __shared__ __align__(16) unsigned char shared_bytes_[]; \
+    type* name = reinterpret_cast<type*>(shared_bytes_)
 #endif
 
 // Less than any number; not a header's macro, so that kernels need no header.
@@ -24,14 +26,16 @@ __device__ __forceinline__ int index() { return blockIdx.x * blockDim.x + thread
 __device__ __forceinline__ void put(float* at, float value, int add) { *at = add ? *at + value : value; }
 
 // The sum over a warp, in every lane; all 32 lanes must be live.
-template <class T> __device__ __forceinline__ T warp_sum(T v) {
+template <class T>
+__device__ __forceinline__ T warp_sum(T v) {
     for (int bits = 16; bits > 0; bits >>= 1) v += __shfl_xor_sync(FULL_WARP, v, bits);
     return v;
 }
 
 // The sum over a block of at most 1024 threads, a multiple of 32, in every thread. `partials` is shared memory of 32 values;
 // it may be used again after the next barrier.
-template <class T> __device__ __forceinline__ T block_sum(T v, T* partials) {
+template <class T>
+__device__ __forceinline__ T block_sum(T v, T* partials) {
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     v = warp_sum(v);
     __syncthreads();

@@ -15,8 +15,9 @@ __device__ __forceinline__ int part_of(int& column, int& run, int r0, int r1, in
     return 3;
 }
 
-KERNEL(THREADS) concat_fwd_f32(const float* a, const float* b, const float* c, const float* d, int r0, int r1, int r2, int r3,
-                               float* y, int sum, int at, int n) {
+KERNEL(THREADS)
+concat_fwd_f32(const float* a, const float* b, const float* c, const float* d, int r0, int r1, int r2, int r3, float* y,
+               int sum, int at, int n) {
     int i = index();
     if (i >= n) return;
     int together = r0 + r1 + r2 + r3, row = i / together, column = i % together, run;
@@ -26,8 +27,9 @@ KERNEL(THREADS) concat_fwd_f32(const float* a, const float* b, const float* c, c
     *to = from[row * run + column];
 }
 
-KERNEL(THREADS) concat_bwd_f32(const float* g, int sum, int at, float* a, int add_a, float* b, int add_b, float* c, int add_c,
-                               float* d, int add_d, int r0, int r1, int r2, int r3, int n) {
+KERNEL(THREADS)
+concat_bwd_f32(const float* g, int sum, int at, float* a, int add_a, float* b, int add_b, float* c, int add_c, float* d,
+               int add_d, int r0, int r1, int r2, int r3, int n) {
     int i = index();
     if (i >= n) return;
     int together = r0 + r1 + r2 + r3, row = i / together, column = i % together, run;

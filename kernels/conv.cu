@@ -32,8 +32,8 @@ __device__ __forceinline__ float seeing(const float* g, const ConvSizes& s, int 
     return g[((image * s.outputs + channel) * s.oh + row) * s.ow + column];
 }
 
-KERNEL(TILE_THREADS) conv_fwd_f32(const float* x, const float* w, const float* bias, const float* summand, float* y,
-                                  const int* sizes) {
+KERNEL(TILE_THREADS)
+conv_fwd_f32(const float* x, const float* w, const float* bias, const float* summand, float* y, const int* sizes) {
     DYN_SMEM(float, shared);
     ConvSizes s = load(sizes);
     int ins = s.inputs / s.groups, outs = s.outputs / s.groups, taps = s.kh * s.kw, group = blockIdx.z;

@@ -33,7 +33,8 @@ KERNEL(THREADS) depthwise_fwd_f32(const float* x, const float* w, float* y, int 
     y[i] = sum;
 }
 
-KERNEL(THREADS) depthwise_input_f32(const float* g, const float* w, const float* x, float* dx, int add, int relu, const int* sizes) {
+KERNEL(THREADS)
+depthwise_input_f32(const float* g, const float* w, const float* x, float* dx, int add, int relu, const int* sizes) {
     PlaneSizes s = load(sizes);
     int i = index();
     if (i >= s.images * s.channels * s.h * s.w) return;
@@ -56,7 +57,8 @@ KERNEL(THREADS) depthwise_input_f32(const float* g, const float* w, const float*
 #define MOST_TAPS 25
 
 // dw (chunks,channels,kh,kw); at most MOST_TAPS taps. Blocks: (channel, chunk of `chunk` images).
-KERNEL(THREADS) depthwise_weights_f32(const float* g, const float* x, float* dw, int add, int relu, const int* sizes, int chunk) {
+KERNEL(THREADS)
+depthwise_weights_f32(const float* g, const float* x, float* dw, int add, int relu, const int* sizes, int chunk) {
     DYN_SMEM(float, partials);
     PlaneSizes s = load(sizes);
     int channel = blockIdx.x, taps = s.kh * s.kw, area = s.oh * s.ow, first = blockIdx.y * chunk;

@@ -4,7 +4,8 @@
 // The rate is fixed, or rises with the epochs: most · (step / steps) / epochs, at most 0.999. `step` is read from memory.
 #include "common.cuh"
 
-__device__ __forceinline__ unsigned philox(unsigned block, unsigned chunk, unsigned step, unsigned key0, unsigned key1, int word) {
+__device__ __forceinline__ unsigned philox(unsigned block, unsigned chunk, unsigned step, unsigned key0, unsigned key1,
+                                           int word) {
     unsigned c0 = block, c1 = 0, c2 = chunk, c3 = step;
     for (int round = 0; round < 10; round++) {
         unsigned a = __umulhi(0xD2511F53u, c0), a_low = 0xD2511F53u * c0;
@@ -16,8 +17,9 @@ __device__ __forceinline__ unsigned philox(unsigned block, unsigned chunk, unsig
 }
 
 // `rate`: most (two words, a double), then steps and epochs, 0 where it is fixed.
-KERNEL(THREADS) dropout_f32(const float* from, float* to, int add, const unsigned* step, const unsigned* rate, unsigned key0,
-                            unsigned key1, int unit, int chunk, int n) {
+KERNEL(THREADS)
+dropout_f32(const float* from, float* to, int add, const unsigned* step, const unsigned* rate, unsigned key0,
+            unsigned key1, int unit, int chunk, int n) {
     int i = index();
     if (i >= n) return;
     double most = __hiloint2double(rate[1], rate[0]);

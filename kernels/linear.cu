@@ -5,8 +5,9 @@
 // FLOPs: 2·images·plane·inputs·outputs each.
 #include "tile.cuh"
 
-KERNEL(TILE_THREADS) linear_fwd_f32(const float* x, const float* w, const float* bias, float* y, int images, int inputs,
-                                    int outputs, int plane) {
+KERNEL(TILE_THREADS)
+linear_fwd_f32(const float* x, const float* w, const float* bias, float* y, int images, int inputs, int outputs,
+               int plane) {
     DYN_SMEM(float, shared);
     auto a = [=](int o, int i) { return w[o * inputs + i]; };
     auto b = [=](int i, int n) { return x[(n / plane * inputs + i) * plane + n % plane]; };
@@ -14,8 +15,8 @@ KERNEL(TILE_THREADS) linear_fwd_f32(const float* x, const float* w, const float*
     tile_product(shared, a, b, c, outputs, images * plane, 0, inputs);
 }
 
-KERNEL(TILE_THREADS) linear_input_f32(const float* g, const float* w, float* dx, int add, int images, int inputs, int outputs,
-                                      int plane) {
+KERNEL(TILE_THREADS)
+linear_input_f32(const float* g, const float* w, float* dx, int add, int images, int inputs, int outputs, int plane) {
     DYN_SMEM(float, shared);
     auto a = [=](int i, int o) { return w[o * inputs + i]; };
     auto b = [=](int o, int n) { return g[(n / plane * outputs + o) * plane + n % plane]; };
@@ -24,8 +25,9 @@ KERNEL(TILE_THREADS) linear_input_f32(const float* g, const float* w, float* dx,
 }
 
 // dw (chunks,outputs,inputs).
-KERNEL(TILE_THREADS) linear_weights_f32(const float* g, const float* x, float* dw, int add, int images, int inputs, int outputs,
-                                        int plane, int chunk) {
+KERNEL(TILE_THREADS)
+linear_weights_f32(const float* g, const float* x, float* dw, int add, int images, int inputs, int outputs, int plane,
+                   int chunk) {
     DYN_SMEM(float, shared);
     auto a = [=](int o, int n) { return g[(n / plane * outputs + o) * plane + n % plane]; };
     auto b = [=](int n, int i) { return x[(n / plane * inputs + i) * plane + n % plane]; };

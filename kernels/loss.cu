@@ -5,7 +5,8 @@
 // Traffic: z and targets read once, dz written once (relative l2 reads twice).
 #include "common.cuh"
 
-KERNEL(THREADS) cross_entropy_f32(const float* z, const int* classes, float* parts, float* dz, int rows, int k, float smoothing) {
+KERNEL(THREADS)
+cross_entropy_f32(const float* z, const int* classes, float* parts, float* dz, int rows, int k, float smoothing) {
     int row = index() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
     const float* from = z + row * k;
@@ -21,10 +22,12 @@ KERNEL(THREADS) cross_entropy_f32(const float* z, const int* classes, float* par
     }
     below = warp_sum(below);
     // a class that is ruled out, at -infinity, costs nothing unless it has a share
-    if (lane == 0) parts[row] = (1.0f - smoothing) * (normaliser - from[classes[row]]) + (share > 0.0f ? share * below : 0.0f);
+    if (lane == 0)
+        parts[row] = (1.0f - smoothing) * (normaliser - from[classes[row]]) + (share > 0.0f ? share * below : 0.0f);
 }
 
-KERNEL(THREADS) binary_cross_entropy_f32(const float* z, const float* targets, const float* weights, float* parts, float* dz, int n) {
+KERNEL(THREADS)
+binary_cross_entropy_f32(const float* z, const float* targets, const float* weights, float* parts, float* dz, int n) {
     DYN_SMEM(float, shared);
     int i = index();
     float part = 0.0f;

@@ -20,24 +20,17 @@
 #define SLOTS 8
 // Depthwise weights of a channel that a thread sums at once: 5×5.
 #define MOST_TAPS 25
-#define ENTERING 16
-
-__device__ __forceinline__ float passed(const float* from, const State& s, bool halves, int h, int w, int p) {
-    if (!halves) return from[p];
-    float largest = LOWEST;
-    int row = p / s.ow * s.sy, column = p % s.ow * s.sx;
-    for (int a = row; a < min(row + s.sy, h); a++)
-        for (int b = column; b < min(column + s.sx, w); b++) largest = from[a * w + b] > largest || from[a * w + b] != from[a * w + b] ? from[a * w + b] : largest;
-    return largest;
-}
 
 // partials (entering,c + 1,chunks,SLOTS). Blocks (channel, or c for all that pass by; entering edge; chunk of `chunk` images).
-KERNEL(THREADS) cell_node_sums_f32(const float* g, const float* x0, const float* x1, const float* out, const float* z, const float* norms,
-                                   const int* in_state, const int* entering, float* partials, int inputs, int node, int chunk) {
+KERNEL(THREADS)
+cell_node_sums_f32(const float* g, const float* x0, const float* x1, const float* out, const float* z,
+                   const float* norms, const int* in_state, const int* entering, float* partials, int inputs, int node,
+                   int chunk) {
     DYN_SMEM(float, shared);
     State s = load_state(in_state);
     const int* row = entering + blockIdx.y * ENTERING;
-    int from = row[1], j = blockIdx.x, plane = s.oh * s.ow, first = blockIdx.z * chunk, images = min(chunk, s.images - first);
+    int from = row[1], j = blockIdx.x, plane = s.oh * s.ow, first = blockIdx.z * chunk,
+        images = min(chunk, s.images - first);
     bool outside = from < inputs;
     float sums[SLOTS] = {};
     int lines = j < s.c ? 1 : s.channels - s.c;
@@ -52,11 +45,17 @@ KERNEL(THREADS) cell_node_sums_f32(const float* g, const float* x0, const float*
 #pragma unroll
             for (int primitive = 1; primitive < SLOTS; primitive++) {
                 int block = row[1 + primitive];
-                sums[primitive] += v * (block < 0 ? x[j * plane + p] : normal(z[((block * s.images + image) * s.c + j) * plane + p], norms, row[8 + primitive], s.c, j));
+                sums[primitive] += v * (block < 0 ? x[j * plane + p]
+                                                  : normal(z[((block * s.images + image) * s.c + j) * plane + p], norms,
+                                                           row[8 + primitive], s.c, j));
             }
         } else {
-            int passing = s.c + line, to = passing % s.c * s.factor + passing / s.c, h = outside ? s.h : s.oh, w = outside ? s.w : s.ow;
-            sums[0] += upstream[to * plane] * passed(x + passing * h * w, s, outside && s.sx == 2, h, w, p);
+            int passing = s.c + line, to = passing % s.c * s.factor + passing / s.c, h = outside ? s.h : s.oh,
+                w = outside ? s.w : s.ow;
+            const float* own = x + passing * h * w;
+            int place;
+            sums[0] += upstream[to * plane] *
+                       (outside && s.sx == 2 ? halved(own, s, h, w, p / s.ow, p % s.ow, place) : own[p]);
         }
     }
     float* to = partials + ((blockIdx.y * (s.c + 1) + j) * gridDim.z + blockIdx.z) * SLOTS;
@@ -68,8 +67,9 @@ KERNEL(THREADS) cell_node_sums_f32(const float* g, const float* x0, const float*
 }
 
 // sums (edges,c,SLOTS) of the entering edges; with `dtheta` their alpha and beta get their gradients. One block an edge.
-KERNEL(THREADS) cell_node_totals_f32(const float* partials, float* sums, float* dtheta, const float* theta, const int* in_state,
-                                     const int* entering, int chunks) {
+KERNEL(THREADS)
+cell_node_totals_f32(const float* partials, float* sums, float* dtheta, const float* theta, const int* in_state,
+                     const int* entering, int chunks) {
     DYN_SMEM(float, totals);  // SLOTS
     State s = load_state(in_state);
     int edge = entering[blockIdx.x * ENTERING];
@@ -103,15 +103,18 @@ KERNEL(THREADS) cell_node_totals_f32(const float* partials, float* sums, float* 
 }
 
 // Gradient of a convolution's result, before its norm.
-__device__ __forceinline__ float result_gradient(const State& s, const Row& r, const float* z, const float* theta, const float* norms,
-                                                 const float* g, const float* sums, const float* hidden, const float* hidden_sums,
-                                                 int o, int image, int p) {
+__device__ __forceinline__ float result_gradient(const State& s, const Row& r, const float* z, const float* theta,
+                                                 const float* norms, const float* g, const float* sums,
+                                                 const float* hidden, const float* hidden_sums, int o, int image,
+                                                 int p) {
     int plane = s.oh * s.ow;
-    float hat = normal(z[((r.output * s.images + image) * s.c + o) * plane + p], norms, r.norm, s.c, o), dy, plain, scaled, factor = 1.0f;
+    float hat = normal(z[((r.output * s.images + image) * s.c + o) * plane + p], norms, r.norm, s.c, o), dy, plain,
+          scaled, factor = 1.0f;
     if (r.primitive >= 0) {
         const float* of = sums + (r.edge * s.c + o) * SLOTS;
         factor = theta[s.weights + 8 * r.edge + r.primitive] * theta[s.weights + 8 * s.edges + r.edge];
-        dy = g[((image * s.nodes + r.node) * s.channels + o * s.factor) * plane + p], plain = of[0], scaled = of[r.primitive];
+        dy = g[((image * s.nodes + r.node) * s.channels + o * s.factor) * plane + p], plain = of[0],
+        scaled = of[r.primitive];
     } else {
         const float* of = hidden_sums + (r.hidden * s.c + o) * 2;
         dy = hidden[((r.hidden * s.images + image) * s.c + o) * plane + p], plain = of[0], scaled = of[1];
@@ -121,9 +124,10 @@ __device__ __forceinline__ float result_gradient(const State& s, const Row& r, c
 
 // dlines: blocks of the depthwise lines' gradient; dpoint (rows,chunks,c,c), absent where nobody asks.
 // Shared: dz [c][tile], lines [2c][tile], sums [c][c]. Blocks (chunk of `chunk` tiles, convolution).
-KERNEL(THREADS) cell_mix_bwd_f32(const float* x, const float* z, const float* theta, const float* norms, const float* g, const float* sums,
-                                 const float* hidden, const float* hidden_sums, float* dlines, float* dpoint, const int* state,
-                                 const int* rows, int tiles, int chunk) {
+KERNEL(THREADS)
+cell_mix_bwd_f32(const float* x, const float* z, const float* theta, const float* norms, const float* g,
+                 const float* sums, const float* hidden, const float* hidden_sums, float* dlines, float* dpoint,
+                 const int* state, const int* rows, int tiles, int chunk) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
@@ -136,7 +140,8 @@ KERNEL(THREADS) cell_mix_bwd_f32(const float* x, const float* z, const float* th
         for (int i = threadIdx.x; i < s.c * s.tile; i += blockDim.x) {
             int q = start + i % s.tile;
             if (i % s.tile < count)
-                dz[i] = result_gradient(s, r, z, theta, norms, g, sums, hidden, hidden_sums, i / s.tile, q / plane, q % plane);
+                dz[i] = result_gradient(s, r, z, theta, norms, g, sums, hidden, hidden_sums, i / s.tile, q / plane,
+                                        q % plane);
         }
         for (int i = threadIdx.x; dpoint && i < lines * s.tile; i += blockDim.x) {
             int q = start + i % s.tile, p = q % plane;
@@ -165,8 +170,9 @@ KERNEL(THREADS) cell_mix_bwd_f32(const float* x, const float* z, const float* th
 }
 
 // hidden: gradient of the normalised tensors between two convolutions, one block (N,c,oh,ow) per row.
-KERNEL(THREADS) cell_hidden_bwd_f32(const float* dlines, const float* z, const float* theta, const float* norms, float* hidden,
-                                    const int* state, const int* rows, int n) {
+KERNEL(THREADS)
+cell_hidden_bwd_f32(const float* dlines, const float* z, const float* theta, const float* norms, float* hidden,
+                    const int* state, const int* rows, int n) {
     State s = load_state(state);
     int i = index();
     if (i >= n) return;
@@ -179,7 +185,8 @@ KERNEL(THREADS) cell_hidden_bwd_f32(const float* dlines, const float* z, const f
         for (int a = 0; a < r.kh; a++) {
             for (int b = 0; b < r.kw; b++) {
                 int row = p / s.ow + r.py - a * r.dy, column = p % s.ow + r.px - b * r.dx;
-                if (row >= 0 && row < s.oh && column >= 0 && column < s.ow) sum += w[a * r.kw + b] * d[row * s.ow + column];
+                if (row >= 0 && row < s.oh && column >= 0 && column < s.ow)
+                    sum += w[a * r.kw + b] * d[row * s.ow + column];
             }
         }
     }
@@ -188,13 +195,15 @@ KERNEL(THREADS) cell_hidden_bwd_f32(const float* dlines, const float* z, const f
 
 // ddeep (rows,chunks,c,MOST_TAPS) and, with `hidden`, its sums (rows,chunks,c,2): plain, and times the normalised value.
 // Blocks (channel, convolution, chunk of `chunk` images).
-KERNEL(THREADS) cell_deep_sums_f32(const float* dlines, const float* x, const float* z, const float* norms, const float* hidden, float* ddeep,
-                                   float* hidden_partials, const int* state, const int* rows, int chunk) {
+KERNEL(THREADS)
+cell_deep_sums_f32(const float* dlines, const float* x, const float* z, const float* norms, const float* hidden,
+                   float* ddeep, float* hidden_partials, const int* state, const int* rows, int chunk) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
     Seen seen = input_of(s, r, x, z, norms);
-    int channel = blockIdx.x, plane = s.oh * s.ow, first = blockIdx.z * chunk, count = min(chunk, s.images - first) * plane;
+    int channel = blockIdx.x, plane = s.oh * s.ow, first = blockIdx.z * chunk,
+        count = min(chunk, s.images - first) * plane;
     int taps = r.deep < 0 || !ddeep ? 0 : r.kh * r.kw, block = s.images * s.c * plane;
     float sums[MOST_TAPS] = {}, plain = 0.0f, scaled = 0.0f;
     for (int i = threadIdx.x; i < count; i += blockDim.x) {
@@ -234,12 +243,14 @@ KERNEL(THREADS) cell_hidden_totals_f32(const float* partials, float* hidden_sums
 }
 
 // dpools (2,N,c,oh,ow): max, average. leaving: edge and node of each edge that leaves the state. Blocks `first`, `first` + 1 of z.
-KERNEL(THREADS) cell_pool_bwd_f32(const float* g, const float* z, const float* theta, const float* norms, const float* sums, float* dpools,
-                                  const int* state, const int* leaving, int edges, int first, int norm, int n) {
+KERNEL(THREADS)
+cell_pool_bwd_f32(const float* g, const float* z, const float* theta, const float* norms, const float* sums,
+                  float* dpools, const int* state, const int* leaving, int edges, int first, int norm, int n) {
     State s = load_state(state);
     int i = index();
     if (i >= n) return;
-    int plane = s.oh * s.ow, p = i % plane, j = i / plane % s.c, image = i / plane / s.c % s.images, pool = i / plane / s.c / s.images;
+    int plane = s.oh * s.ow, p = i % plane, j = i / plane % s.c, image = i / plane / s.c % s.images,
+        pool = i / plane / s.c / s.images;
     float dy = 0.0f, plain = 0.0f, scaled = 0.0f;
     for (int e = 0; e < edges; e++) {
         int edge = leaving[2 * e], node = leaving[2 * e + 1];
@@ -254,8 +265,9 @@ KERNEL(THREADS) cell_pool_bwd_f32(const float* g, const float* z, const float* t
 }
 
 // Of a state's value among the channels that primitives see: all depthwise lines, pools and skips that read it.
-__device__ float seen_gradient(const State& s, const float* dlines, const float* dpools, const int* places, const float* g, const float* theta,
-                               const int* rows, int count, const int* leaving, int edges, bool positive, int image, int j, int y, int x) {
+__device__ float seen_gradient(const State& s, const float* dlines, const float* dpools, const int* places,
+                               const float* g, const float* theta, const int* rows, int count, const int* leaving,
+                               int edges, bool positive, int image, int j, int y, int x) {
     int plane = s.oh * s.ow, block = s.images * s.c * plane, within = (image * s.c + j) * plane;
     float sum = 0.0f;
     for (int i = 0; positive && i < count; i++) {
@@ -264,7 +276,8 @@ __device__ float seen_gradient(const State& s, const float* dlines, const float*
         if (r.deep < 0) {
             int shift = s.one_d ? 0 : 1, row = y - shift, column = x - shift;
             if (y % s.sy == 0 && x % s.sx == 0) sum += d[y / s.sy * s.ow + x / s.sx];
-            if (row >= 0 && column >= 0 && row % s.sy == 0 && column % s.sx == 0) sum += d[block + row / s.sy * s.ow + column / s.sx];
+            if (row >= 0 && column >= 0 && row % s.sy == 0 && column % s.sx == 0)
+                sum += d[block + row / s.sy * s.ow + column / s.sx];
             continue;
         }
         const float* w = theta + r.deep + j * r.kh * r.kw;
@@ -295,29 +308,23 @@ __device__ float seen_gradient(const State& s, const float* dlines, const float*
 
 // dx (+)= the gradient of a state; images are `dx_stride` words apart. `from` is the state's first channel in g's images where it is a
 // node: g is read of other nodes, written of this one.
-KERNEL(THREADS) cell_input_bwd_f32(const float* dlines, const float* dpools, const int* places, const float* g, const float* x, const float* theta,
-                                   float* dx, int add, int dx_stride, const int* state, const int* rows, int count, const int* leaving,
-                                   int edges, int n) {
+KERNEL(THREADS)
+cell_input_bwd_f32(const float* dlines, const float* dpools, const int* places, const float* g, const float* x,
+                   const float* theta, float* dx, int add, int dx_stride, const int* state, const int* rows, int count,
+                   const int* leaving, int edges, int n) {
     State s = load_state(state);
     int i = index();
     if (i >= n) return;
-    int area = s.h * s.w, p = i % area, channel = i / area % s.channels, image = i / area / s.channels, plane = s.oh * s.ow;
+    int area = s.h * s.w, p = i % area, channel = i / area % s.channels, image = i / area / s.channels,
+        plane = s.oh * s.ow;
     const float* own = x + image * s.stride + channel * area;
     float sum = 0.0f;
     if (channel < s.c) {
-        sum = seen_gradient(s, dlines, dpools, places, g, theta, rows, count, leaving, edges, own[p] > 0.0f, image, channel, p / s.w, p % s.w);
+        sum = seen_gradient(s, dlines, dpools, places, g, theta, rows, count, leaving, edges, own[p] > 0.0f, image,
+                            channel, p / s.w, p % s.w);
     } else {
         int to = channel % s.c * s.factor + channel / s.c, row = p / s.w / s.sy, column = p % s.w / s.sx, place = p;
-        float largest = LOWEST;
-        if (s.sx == 2) {
-            place = -1;
-            for (int a = row * s.sy; a < min((row + 1) * s.sy, s.h); a++) {
-                for (int b = column * s.sx; b < min((column + 1) * s.sx, s.w); b++) {
-                    float v = own[a * s.w + b];
-                    if (v > largest || v != v || place < 0) largest = v, place = a * s.w + b;
-                }
-            }
-        }
+        if (s.sx == 2) halved(own, s, s.h, s.w, row, column, place);
         for (int e = 0; place == p && e < edges; e++) {
             float beta = theta[s.weights + 8 * s.edges + leaving[2 * e]];
             sum += beta * g[((image * s.nodes + leaving[2 * e + 1]) * s.channels + to) * plane + row * s.ow + column];
@@ -327,8 +334,9 @@ KERNEL(THREADS) cell_input_bwd_f32(const float* dlines, const float* dpools, con
 }
 
 // dtheta += partial gradients of depthwise and of 1×1 weights, chunk by chunk. One thread a weight of a row.
-KERNEL(THREADS) cell_weight_totals_f32(const float* ddeep, const float* dpoint, float* dtheta, const int* rows, int c, int deep_chunks,
-                                       int point_chunks, int n) {
+KERNEL(THREADS)
+cell_weight_totals_f32(const float* ddeep, const float* dpoint, float* dtheta, const int* rows, int c, int deep_chunks,
+                       int point_chunks, int n) {
     int i = index(), each = c * MOST_TAPS + c * c;
     if (i >= n) return;
     int at = i % each, row = i / each;

@@ -12,13 +12,15 @@
 
 // z block of row.output = 1×1 of the depthwise results; partials ((block - first),c,tiles,2).
 // Shared: depthwise lines [2c][tile], results [c][tile].
-KERNEL(THREADS) cell_conv_fwd_f32(const float* x, float* z, const float* theta, const float* norms, float* partials, const int* state,
-                                  const int* rows, int first) {
+KERNEL(THREADS)
+cell_conv_fwd_f32(const float* x, float* z, const float* theta, const float* norms, float* partials, const int* state,
+                  const int* rows, int first) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
     Seen seen = input_of(s, r, x, z, norms);
-    int plane = s.oh * s.ow, start = blockIdx.x * s.tile, count = min(s.tile, s.images * plane - start), lines = lines_of(s, r);
+    int plane = s.oh * s.ow, start = blockIdx.x * s.tile, count = min(s.tile, s.images * plane - start),
+        lines = lines_of(s, r);
     float *deep = shared, *mixed = shared + 2 * s.c * s.tile;
     for (int i = threadIdx.x; i < lines * s.tile; i += blockDim.x) {
         int q = start + i % s.tile, p = q % plane;
@@ -37,12 +39,14 @@ KERNEL(THREADS) cell_conv_fwd_f32(const float* x, float* z, const float* theta, 
     }
     if (!partials) return;
     __syncthreads();
-    tile_moments(mixed, s.c, s.tile, count, partials + ((r.output - first) * s.c * gridDim.x + blockIdx.x) * 2, 2 * gridDim.x);
+    tile_moments(mixed, s.c, s.tile, count, partials + ((r.output - first) * s.c * gridDim.x + blockIdx.x) * 2,
+                 2 * gridDim.x);
 }
 
 // Blocks first (max, with the places of maxima) and first + 1 (average, padding not counted); partials (2,c,tiles,2).
 // Shared: results [2c][tile].
-KERNEL(THREADS) cell_pools_fwd_f32(const float* x, float* z, int* places, float* partials, const int* state, int first) {
+KERNEL(THREADS)
+cell_pools_fwd_f32(const float* x, float* z, int* places, float* partials, const int* state, int first) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     int plane = s.oh * s.ow, start = blockIdx.x * s.tile, count = min(s.tile, s.images * plane - start);
@@ -77,8 +81,9 @@ KERNEL(THREADS) cell_pools_fwd_f32(const float* x, float* z, int* places, float*
 
 // Means and scales of `blocks` tensors, of norms of[block], from the sums of their tiles: one warp a channel, lanes combined in a
 // fixed order (Chan, Golub and LeVeque). statistics as norms, with the variance of divisor n - 1 in the place of the scale.
-KERNEL(THREADS) cell_statistics_f32(const float* partials, float* norms, float* statistics, const int* of, int c, int tiles, int tile,
-                                    int count, float eps, int channels) {
+KERNEL(THREADS)
+cell_statistics_f32(const float* partials, float* norms, float* statistics, const int* of, int c, int tiles, int tile,
+                    int count, float eps, int channels) {
     int at = index() / 32, lane = threadIdx.x % 32;
     if (at >= channels) return;
     float seen = 0.0f, mean = 0.0f, squares = 0.0f;
@@ -117,29 +122,15 @@ KERNEL(THREADS) cell_running_f32(const float* running, float* norms, int c, floa
     norms[at + c] = float(1.0 / sqrt(double(running[at + c]) + double(eps)));
 }
 
-// Largest value of the 2×2 (1×2) window of a plane, and where it lies.
-__device__ __forceinline__ float halved(const float* from, const State& s, int h, int w, int row, int column, int& place) {
-    float largest = LOWEST;
-    place = -1;
-    for (int a = row * s.sy; a < min((row + 1) * s.sy, h); a++) {
-        for (int b = column * s.sx; b < min((column + 1) * s.sx, w); b++) {
-            float v = from[a * w + b];
-            if (v > largest || v != v || place < 0) largest = v, place = a * w + b;
-        }
-    }
-    return largest;
-}
-
-// The node at `node`; entering: per edge [edge, state, 7 blocks, 7 norms], block -1 for the state itself. States: x0, x1 (inputs
-// first), then nodes in out. in_state: the table of a state from outside.
-#define ENTERING 16
-
-KERNEL(THREADS) cell_node_fwd_f32(const float* x0, const float* x1, float* out, const float* z, const float* theta, const float* norms,
-                                  const int* in_state, const int* entering, int count, int inputs, int node) {
+// The node at `node`, from `count` entering edges; in_state: the table of a state from outside.
+KERNEL(THREADS)
+cell_node_fwd_f32(const float* x0, const float* x1, float* out, const float* z, const float* theta, const float* norms,
+                  const int* in_state, const int* entering, int count, int inputs, int node) {
     State s = load_state(in_state);
     int plane = s.oh * s.ow, i = index();
     if (i >= s.images * s.channels * plane) return;
-    int p = i % plane, channel = i / plane % s.channels, image = i / plane / s.channels, j = channel / s.factor, group = channel % s.factor;
+    int p = i % plane, channel = i / plane % s.channels, image = i / plane / s.channels, j = channel / s.factor,
+        group = channel % s.factor;
     const float *alpha = theta + s.weights, *beta = alpha + 8 * s.edges;
     float sum = 0.0f;
     for (int e = 0; e < count; e++) {

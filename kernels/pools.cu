@@ -25,8 +25,9 @@ __device__ __forceinline__ int counted(int at, int stride, int pad, int kernel, 
     return end - start;
 }
 
-KERNEL(THREADS) max_pool_fwd_f32(const float* x, float* y, int* places, int h, int w, int oh, int ow, int kh, int kw, int sy,
-                                 int sx, int py, int px, int n) {
+KERNEL(THREADS)
+max_pool_fwd_f32(const float* x, float* y, int* places, int h, int w, int oh, int ow, int kh, int kw, int sy, int sx,
+                 int py, int px, int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (oh * ow), top, bottom, left, right;
@@ -44,8 +45,9 @@ KERNEL(THREADS) max_pool_fwd_f32(const float* x, float* y, int* places, int h, i
     places[i] = place;
 }
 
-KERNEL(THREADS) max_pool_bwd_f32(const float* g, const int* places, float* dx, int add, int h, int w, int oh, int ow, int kh,
-                                 int kw, int sy, int sx, int py, int px, int n) {
+KERNEL(THREADS)
+max_pool_bwd_f32(const float* g, const int* places, float* dx, int add, int h, int w, int oh, int ow, int kh, int kw,
+                 int sy, int sx, int py, int px, int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (h * w), top, bottom, left, right;
@@ -61,8 +63,9 @@ KERNEL(THREADS) max_pool_bwd_f32(const float* g, const int* places, float* dx, i
     put(dx + i, sum, add);
 }
 
-KERNEL(THREADS) average_pool_fwd_f32(const float* x, float* y, int h, int w, int oh, int ow, int kh, int kw, int sy, int sx,
-                                     int py, int px, int padded, int n) {
+KERNEL(THREADS)
+average_pool_fwd_f32(const float* x, float* y, int h, int w, int oh, int ow, int kh, int kw, int sy, int sx, int py,
+                     int px, int padded, int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (oh * ow), top, bottom, left, right;
@@ -74,8 +77,9 @@ KERNEL(THREADS) average_pool_fwd_f32(const float* x, float* y, int h, int w, int
     y[i] = sum / float(counted(i / ow % oh, sy, py, kh, h, padded) * counted(i % ow, sx, px, kw, w, padded));
 }
 
-KERNEL(THREADS) average_pool_bwd_f32(const float* g, float* dx, int add, int h, int w, int oh, int ow, int kh, int kw, int sy,
-                                     int sx, int py, int px, int padded, int n) {
+KERNEL(THREADS)
+average_pool_bwd_f32(const float* g, float* dx, int add, int h, int w, int oh, int ow, int kh, int kw, int sy, int sx,
+                     int py, int px, int padded, int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (h * w), top, bottom, left, right;

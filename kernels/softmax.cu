@@ -19,7 +19,8 @@ KERNEL(THREADS) softmax_fwd_f32(const float* x, float* y, const int* starts, int
     for (int i = start + lane; i < end; i += 32) y[i] = expf(x[i] - top) / sum;
 }
 
-KERNEL(THREADS) softmax_bwd_f32(const float* y, const float* g, float* dx, int add, const int* starts, int k, int segments) {
+KERNEL(THREADS)
+softmax_bwd_f32(const float* y, const float* g, float* dx, int add, const int* starts, int k, int segments) {
     int s = index() / 32, lane = threadIdx.x % 32, start, end;
     if (s >= segments) return;
     segment(starts, k, s, start, end);

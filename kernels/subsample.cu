@@ -2,14 +2,17 @@
 // Layout: x (planes,h,w), out (planes,oh,ow). Launch: one thread a value that is written.
 #include "common.cuh"
 
-KERNEL(THREADS) subsample_fwd_f32(const float* x, float* y, int h, int w, int oh, int ow, int sy, int sx, int oy, int ox, int n) {
+KERNEL(THREADS)
+subsample_fwd_f32(const float* x, float* y, int h, int w, int oh, int ow, int sy, int sx, int oy, int ox, int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (oh * ow), row = i / ow % oh * sy + oy, column = i % ow * sx + ox;
     y[i] = row < h && column < w ? x[(plane * h + row) * w + column] : 0.0f;
 }
 
-KERNEL(THREADS) subsample_bwd_f32(const float* g, float* dx, int add, int h, int w, int oh, int ow, int sy, int sx, int oy, int ox, int n) {
+KERNEL(THREADS)
+subsample_bwd_f32(const float* g, float* dx, int add, int h, int w, int oh, int ow, int sy, int sx, int oy, int ox,
+                  int n) {
     int i = index();
     if (i >= n) return;
     int plane = i / (h * w), row = i / w % h - oy, column = i % w - ox;

@@ -13,10 +13,10 @@
 // c(m, n, sum of a(m, k) b(k, n) over k from k_start to k_end) for the tile that blockIdx.y (rows) and blockIdx.x (columns)
 // name, in blocks of TILE_THREADS. Each thread has 4×4 sums, its columns 16 apart so that neighbours write to neighbours.
 template <class A, class B, class C>
-__device__ __forceinline__ void tile_product(float* shared, const A& a, const B& b, const C& c, int rows, int columns, int k_start,
-                                             int k_end) {
-    float* as = shared;                             // [TILE_K][TILE_M + 1]
-    float* bs = shared + TILE_K * (TILE_M + 1);     // [TILE_K][TILE_N]
+__device__ __forceinline__ void tile_product(float* shared, const A& a, const B& b, const C& c, int rows, int columns,
+                                             int k_start, int k_end) {
+    float* as = shared;                          // [TILE_K][TILE_M + 1]
+    float* bs = shared + TILE_K * (TILE_M + 1);  // [TILE_K][TILE_N]
     int m0 = blockIdx.y * TILE_M, n0 = blockIdx.x * TILE_N;
     int tm = threadIdx.x / 16 * 4, tn = threadIdx.x % 16;
     float sums[4][4] = {};
@@ -34,7 +34,8 @@ __device__ __forceinline__ void tile_product(float* shared, const A& a, const B&
         for (int k = 0; k < TILE_K; k++) {
             float row[4], column[4];
 #pragma unroll
-            for (int i = 0; i < 4; i++) row[i] = as[k * (TILE_M + 1) + tm + i], column[i] = bs[k * TILE_N + tn + 16 * i];
+            for (int i = 0; i < 4; i++)
+                row[i] = as[k * (TILE_M + 1) + tm + i], column[i] = bs[k * TILE_N + tn + 16 * i];
 #pragma unroll
             for (int i = 0; i < 4; i++)
 #pragma unroll

@@ -4,7 +4,8 @@
 #include "common.cuh"
 
 // now = rate, scale of the gradient. v ← momentum v + g, w ← w - rate (g + momentum v), or rate v without Nesterov.
-KERNEL(THREADS) sgd_f32(float* w, const float* g, float* v, const float* now, float momentum, float decay, int nesterov, int n) {
+KERNEL(THREADS)
+sgd_f32(float* w, const float* g, float* v, const float* now, float momentum, float decay, int nesterov, int n) {
     int i = index();
     if (i >= n) return;
     float d = now[1] * g[i] + decay * w[i], moved = momentum * v[i] + d;
@@ -13,8 +14,9 @@ KERNEL(THREADS) sgd_f32(float* w, const float* g, float* v, const float* now, fl
 }
 
 // now = rate / (1 - beta1^t), scale of the gradient, sqrt(1 - beta2^t). Moments: first (n), second (n).
-KERNEL(THREADS) adam_f32(float* w, const float* g, float* first, float* second, const float* now, float b1, float b2, float epsilon,
-                         float decay, int n) {
+KERNEL(THREADS)
+adam_f32(float* w, const float* g, float* first, float* second, const float* now, float b1, float b2, float epsilon,
+         float decay, int n) {
     int i = index();
     if (i >= n) return;
     float d = now[1] * g[i] + decay * w[i];

@@ -60,6 +60,30 @@ pub fn output_dims(program: &Program, x: &[usize], state: &State) -> Result<Vec<
     program.output(&[&[x], &flat[..]].concat())
 }
 
+/// Everything that a program takes: activations, then flat arrays.
+fn inputs<'a>(x: (Span, &'a [usize]), flat: &'a [(Span, [usize; 1])]) -> Vec<Given<'a>> {
+    let flat = flat.iter().map(|(span, dims)| Given { span: Some(*span), dims });
+    std::iter::once(Given { span: Some(x.0), dims: x.1 }).chain(flat).collect()
+}
+
+fn flat(state: &State) -> Vec<(Span, [usize; 1])> {
+    [Some(state.theta), state.architecture].into_iter().flatten().map(|span| (span, [span.length])).collect()
+}
+
+/// A forward pass of `x` (N,C,H,W) by running statistics.
+///
+/// Errors: dimensions that do not fit, an operator without kernels.
+pub fn evaluate(
+    planner: &mut Planner,
+    program: &Program,
+    x: (Span, &[usize]),
+    state: &State,
+    output: Span,
+) -> Result<(), String> {
+    let flat = flat(state);
+    forward(program, planner, &inputs(x, &flat), output, Pass::Evaluate { running: state.running }).map(drop)
+}
+
 /// Loss, gradient of one half, and moved running statistics. The gradient's memory is the caller's to give back.
 ///
 /// Errors: dimensions that do not fit, an operator without kernels.
@@ -72,10 +96,8 @@ pub fn gradient(
     half: Half,
 ) -> Result<Span, String> {
     let dims = output_dims(program, x, state)?;
-    let flat: Vec<(Span, [usize; 1])> =
-        [Some(state.theta), state.architecture].into_iter().flatten().map(|span| (span, [span.length])).collect();
-    let mut inputs = vec![Given { span: Some(batch.x), dims: x }];
-    inputs.extend(flat.iter().map(|(span, dims)| Given { span: Some(*span), dims }));
+    let flat = flat(state);
+    let inputs = inputs((batch.x, x), &flat);
     let statistics = planner.take("statistics", state.running.length);
     let pass = Pass::Train { step: batch.step, statistics };
     let tape = forward(program, planner, &inputs, batch.output, pass)?;

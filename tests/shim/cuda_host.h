@@ -48,7 +48,13 @@ static inline float __int_as_float(unsigned bits) { return std::bit_cast<float>(
 static inline double __hiloint2double(unsigned high, unsigned low) {
     return std::bit_cast<double>(uint64_t{high} << 32 | low);
 }
-template <class T> static inline T __ldg(const T* p) { return *p; }
+template <class T>
+static inline T __ldg(const T* p) {
+    return *p;
+}
 
 // The order of atomics is that of threads and blocks, which the runtime permutes.
-template <class T> static inline T atomicAdd(T* at, T value) { return shim::atomic_add(at, value); }
+template <class T>
+static inline T atomicAdd(T* at, T value) {
+    return shim::atomic_add(at, value);
+}

@@ -23,8 +23,10 @@ KERNEL(64) divergent_barrier(const float* x, float* y, int n) {
     DYN_SMEM(float, kept);
     int i = threadIdx.x;
     if (i < n) kept[i] = x[i];
-    if (i % 32 < 16) __syncthreads();
-    else __syncwarp(FULL_WARP);
+    if (i % 32 < 16)
+        __syncthreads();
+    else
+        __syncwarp(FULL_WARP);
     if (i < n) y[i] = kept[i];
 }
 

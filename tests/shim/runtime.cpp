@@ -66,12 +66,16 @@ void begin(Fiber& fiber, unsigned linear) {
 void describe_waiting() {
     std::map<std::string, int> places;
     for (const Fiber& f : launch->fibers) {
-        if (f.done) places["returned"]++;
-        else if (f.waits == Waits::block) places["at __syncthreads, line " + std::to_string(f.line)]++;
-        else places["at a warp's barrier, line " + std::to_string(f.line)]++;
+        if (f.done)
+            places["returned"]++;
+        else if (f.waits == Waits::block)
+            places["at __syncthreads, line " + std::to_string(f.line)]++;
+        else
+            places["at a warp's barrier, line " + std::to_string(f.line)]++;
     }
     launch->failure = "divergent barrier:";
-    for (const auto& [place, count] : places) launch->failure += " " + std::to_string(count) + " threads " + place + ";";
+    for (const auto& [place, count] : places)
+        launch->failure += " " + std::to_string(count) + " threads " + place + ";";
 }
 
 /// Opens the block's barrier if all live threads wait there.
@@ -108,7 +112,8 @@ bool open_warp(unsigned start) {
         if (f.done) continue;
         if (f.mask != live) {
             char text[160];
-            snprintf(text, sizeof text, "line %d: mask %08x where lanes %08x of the warp are live", f.line, f.mask, live);
+            snprintf(text, sizeof text, "line %d: mask %08x where lanes %08x of the warp are live", f.line, f.mask,
+                     live);
             launch->failure = text;
             return false;
         }
@@ -190,16 +195,15 @@ void fail(const char* form, ...) {
 
 void add_kernel(Kernel kernel) { kernels()[kernel.name] = kernel; }
 
-bool on_a_stack(uintptr_t at) {
-    return at - reinterpret_cast<uintptr_t>(stacks) < MOST * (STACK + GUARD);
-}
+bool on_a_stack(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(stacks) < MOST * (STACK + GUARD); }
 
 }  // namespace shim
 
 /// Runs one launch to its end. `order`: 0 forward, 1 backward, 2 at random by `seed`, for threads and blocks. `kinds` are those
 /// of `arguments`. On failure 1, and what happened in `message`. One launch at a time: callers hold a lock.
-extern "C" int shim_launch(const char* name, const unsigned* grid, const unsigned* block, size_t shared, void** arguments,
-                           const char* kinds, unsigned order, unsigned seed, char* message, size_t room) {
+extern "C" int shim_launch(const char* name, const unsigned* grid, const unsigned* block, size_t shared,
+                           void** arguments, const char* kinds, unsigned order, unsigned seed, char* message,
+                           size_t room) {
     using namespace shim;
     static uint64_t serial = 1;
     auto refuse = [&](const std::string& why) {
@@ -209,12 +213,14 @@ extern "C" int shim_launch(const char* name, const unsigned* grid, const unsigne
     auto found = kernels().find(name);
     if (found == kernels().end()) return refuse("no such kernel");
     const Kernel& kernel = found->second;
-    if (strcmp(kernel.kinds, kinds) != 0) return refuse(std::string("takes (") + kernel.kinds + "), was given (" + kinds + ")");
+    if (strcmp(kernel.kinds, kinds) != 0)
+        return refuse(std::string("takes (") + kernel.kinds + "), was given (" + kinds + ")");
     unsigned threads = block[0] * block[1] * block[2];
     if (threads == 0 || threads > kernel.most_threads || grid[0] == 0 || grid[1] - 1 > 65534 || grid[2] - 1 > 65534)
-        return refuse("a grid of " + std::to_string(grid[0]) + "," + std::to_string(grid[1]) + "," + std::to_string(grid[2]) +
-                      " blocks of " + std::to_string(threads) + " threads");
-    if (shared > 48 << 10) return refuse(std::to_string(shared) + " bytes of shared memory; 48 KiB is what every device has");
+        return refuse("a grid of " + std::to_string(grid[0]) + "," + std::to_string(grid[1]) + "," +
+                      std::to_string(grid[2]) + " blocks of " + std::to_string(threads) + " threads");
+    if (shared > 48 << 10)
+        return refuse(std::to_string(shared) + " bytes of shared memory; 48 KiB is what every device has");
     make_stacks();
     Launch current;
     current.grid = {grid[0], grid[1], grid[2]};

@@ -27,7 +27,8 @@ uint64_t taken(unsigned lane);
 inline unsigned down(unsigned by) { return lane() + by < 32 ? lane() + by : lane(); }
 inline unsigned up(unsigned by) { return lane() >= by ? lane() - by : lane(); }
 
-template <class T> T shuffle(unsigned mask, T value, unsigned from, const char* file, int line) {
+template <class T>
+T shuffle(unsigned mask, T value, unsigned from, const char* file, int line) {
     static_assert(sizeof(T) <= sizeof(uint64_t));
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof(T));
@@ -38,7 +39,8 @@ template <class T> T shuffle(unsigned mask, T value, unsigned from, const char* 
 }
 
 /// Outside the watch on races: not instrumented.
-template <class T> __attribute__((no_sanitize("thread"))) T atomic_add(T* at, T value) {
+template <class T>
+__attribute__((no_sanitize("thread"))) T atomic_add(T* at, T value) {
     T before = *at;
     *at = before + value;
     return before;
@@ -55,16 +57,24 @@ struct Kernel {
     void (*call)(void** arguments);
 };
 
-template <class T> constexpr char kind() {
-    if constexpr (std::is_pointer_v<T>) return 'p';
-    else if constexpr (std::is_same_v<T, int>) return 'i';
-    else if constexpr (std::is_same_v<T, unsigned>) return 'u';
-    else if constexpr (std::is_same_v<T, float>) return 'f';
-    else static_assert(sizeof(T) == 0, "a kernel takes pointers, int, unsigned and float");
+template <class T>
+constexpr char kind() {
+    if constexpr (std::is_pointer_v<T>)
+        return 'p';
+    else if constexpr (std::is_same_v<T, int>)
+        return 'i';
+    else if constexpr (std::is_same_v<T, unsigned>)
+        return 'u';
+    else if constexpr (std::is_same_v<T, float>)
+        return 'f';
+    else
+        static_assert(sizeof(T) == 0, "a kernel takes pointers, int, unsigned and float");
 }
 
-template <auto* F> struct Signature;
-template <class... A, void (*F)(A...)> struct Signature<F> {
+template <auto* F>
+struct Signature;
+template <class... A, void (*F)(A...)>
+struct Signature<F> {
     static constexpr char kinds[] = {kind<A>()..., 0};
     // The parameters are no memory of the kernel's: not watched. The volatile pointer keeps the kernel from being inlined here,
     // where it would not be watched either.
@@ -73,7 +83,9 @@ template <class... A, void (*F)(A...)> struct Signature<F> {
         void (*volatile kernel)(A...) = F;
         kernel(*static_cast<A*>(arguments[I])...);
     }
-    __attribute__((no_sanitize("thread"))) static void call(void** arguments) { spread(arguments, std::index_sequence_for<A...>()); }
+    __attribute__((no_sanitize("thread"))) static void call(void** arguments) {
+        spread(arguments, std::index_sequence_for<A...>());
+    }
 };
 
 void add_kernel(Kernel kernel);
@@ -85,6 +97,6 @@ struct Registration {
 }  // namespace shim
 
 /// One line per kernel, after the source that holds it.
-#define SHIM_KERNEL(name, threads)                                                        \
-    static shim::Registration register_##name({#name, shim::Signature<name>::kinds, threads, \
-                                               shim::Signature<name>::call})
+#define SHIM_KERNEL(name, threads)             \
+    static shim::Registration register_##name( \
+        {#name, shim::Signature<name>::kinds, threads, shim::Signature<name>::call})

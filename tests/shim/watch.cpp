@@ -90,8 +90,9 @@ void touch(Region& region, uintptr_t at, size_t size, bool write) {
     for (uintptr_t word = (at - region.start) / WORD; word <= (at + size - 1 - region.start) / WORD; word++) {
         Shadow& shadow = region.words[word];
         if (!(shadow.allowed & (write ? MAY_WRITE : MAY_READ)))
-            fail("a %s of word %zu of %s, %s", write ? "write" : "read", size_t(word), region.name.c_str(),
-                 shadow.allowed ? "which was handed over for the opposite" : "which was not handed over to this launch");
+            fail(
+                "a %s of word %zu of %s, %s", write ? "write" : "read", size_t(word), region.name.c_str(),
+                shadow.allowed ? "which was handed over for the opposite" : "which was not handed over to this launch");
         auto race = [&](const char* other, const Access& before) {
             fail("race on word %zu of %s: a %s by thread %d, a %s by thread %u of %s, no barrier between", size_t(word),
                  region.name.c_str(), other, int(before.thread), write ? "write" : "read", now.thread,
@@ -145,7 +146,8 @@ void access(void* pointer, size_t size, bool write) {
         if (region->start <= at && (!near || region->start > near->start)) near = region;
     const char* kind = write ? "a write" : "a read";
     if (near && at - near->start < (64 << 20))
-        fail("%s outside every buffer: %zu bytes after the end of %s", kind, size_t(at - near->start - near->bytes), near->name.c_str());
+        fail("%s outside every buffer: %zu bytes after the end of %s", kind, size_t(at - near->start - near->bytes),
+             near->name.c_str());
     fail("%s outside every buffer, at %p", kind, pointer);
 }
 
@@ -262,15 +264,17 @@ HIDDEN void __tsan_func_entry(void*) {}
 HIDDEN void __tsan_func_exit() {}
 HIDDEN void __tsan_read_range(void* at, size_t size) { shim::access(at, size, false); }
 HIDDEN void __tsan_write_range(void* at, size_t size) { shim::access(at, size, true); }
-#define ACCESS(size)                                                             \
-    HIDDEN void __tsan_read##size(void* at) { shim::access(at, size, false); }    \
-    HIDDEN void __tsan_write##size(void* at) { shim::access(at, size, true); }    \
+#define ACCESS(size)                                                                     \
+    HIDDEN void __tsan_read##size(void* at) { shim::access(at, size, false); }           \
+    HIDDEN void __tsan_write##size(void* at) { shim::access(at, size, true); }           \
     HIDDEN void __tsan_unaligned_read##size(void* at) { shim::access(at, size, false); } \
     HIDDEN void __tsan_unaligned_write##size(void* at) { shim::access(at, size, true); }
-ACCESS(1) ACCESS(2) ACCESS(4) ACCESS(8) ACCESS(16)
+ACCESS(1)
+ACCESS(2)
+ACCESS(4) ACCESS(8) ACCESS(16)
 
-// As GCC and Clang lay out what they hand over.
-struct Place {
+    // As GCC and Clang lay out what they hand over.
+    struct Place {
     const char* file;
     uint32_t line, column;
 };

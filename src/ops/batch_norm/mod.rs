@@ -1,8 +1,8 @@
 //! Batch normalisation per channel, then scale and shift, a residual sum and ReLU where asked for. In training by the batch's
 //! own statistics, else by running ones. Knows no running average: it gives the batch's statistics to the layer.
 
-pub mod cuda;
 pub(super) mod cpu;
+pub mod cuda;
 pub(super) mod moments;
 pub(super) mod reference;
 

@@ -38,7 +38,14 @@ pub fn depthwise(planner: &mut Planner, s: &Sizes, x: Span, weight: Span, output
 }
 
 /// The gradient of a depthwise convolution's input; with `relu` of what was rectified, which is read then.
-pub fn depthwise_input(planner: &mut Planner, s: &Sizes, gradient: Span, weight: Span, relu: Option<Span>, sink: Target) {
+pub fn depthwise_input(
+    planner: &mut Planner,
+    s: &Sizes,
+    gradient: Span,
+    weight: Span,
+    relu: Option<Span>,
+    sink: Target,
+) {
     let table = table(planner, s);
     let call = planner.each("depthwise_input_f32", sink.span.length).read(gradient).read(weight).read_if(relu);
     call.sink(sink.span, sink.add).int(usize::from(relu.is_some())).read(table).run();

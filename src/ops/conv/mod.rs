@@ -1,10 +1,10 @@
 //! Convolution of planes with stride, dilation, groups, and padding that may differ before and after; a bias and a summand
 //! of the output's size can be added on the way out. Knows no layer. How it is computed: `cpu.rs`.
 
-pub mod cuda;
 pub(super) mod axes;
 pub(super) mod correlation;
 pub(super) mod cpu;
+pub mod cuda;
 pub(super) mod depthwise;
 pub(super) mod memory;
 pub(super) mod panels;

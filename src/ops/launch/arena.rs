@@ -60,9 +60,10 @@ mod tests {
         let arena = Arena::new(&buffers);
         let end = |i: usize| arena.offsets[i] + 4 * buffers[i].words;
         for i in 0..buffers.len() {
-            assert!(end(i) <= arena.bytes && arena.offsets[i] % 256 == 0);
+            assert!(end(i) <= arena.bytes && arena.offsets[i].is_multiple_of(256));
             for j in 0..i {
-                let together = buffers[i].live.start < buffers[j].live.end && buffers[j].live.start < buffers[i].live.end;
+                let together =
+                    buffers[i].live.start < buffers[j].live.end && buffers[j].live.start < buffers[i].live.end;
                 let apart = end(i) <= arena.offsets[j] || end(j) <= arena.offsets[i];
                 assert!(!together || apart, "{i} and {j} overlap");
             }

@@ -51,6 +51,8 @@ pub struct Launch {
     /// Bytes of dynamic shared memory.
     pub shared: u32,
     pub args: Vec<Arg>,
+    /// Words read and written at least, where that is less than all of the arrays that it is given.
+    pub moved: Option<(u64, u64)>,
 }
 
 /// Where the values of a buffer come from before the first launch.
@@ -82,8 +84,11 @@ pub struct Plan {
 }
 
 impl Launch {
-    /// Bytes read and bytes written if every array that is named passes between memory and chip once: the floor.
+    /// Bytes read and bytes written if every value that is needed passes between memory and chip once: the floor.
     pub fn traffic(&self) -> (u64, u64) {
+        if let Some((read, written)) = self.moved {
+            return (WORD * read, WORD * written);
+        }
         let words = |wanted: fn(&Arg) -> Option<Span>| {
             let mut spans: Vec<Span> = self.args.iter().filter_map(wanted).collect();
             spans.sort_by_key(|s| (s.buffer, s.start, s.length));

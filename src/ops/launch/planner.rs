@@ -56,6 +56,9 @@ impl Planner {
     }
 
     fn buffer(&mut self, name: &'static str, words: usize, content: Content) -> Span {
+        if i32::try_from(words).is_err() {
+            self.refuse(name, words, "words");
+        }
         let start = if content == Content::Nothing { self.plan.launches.len() } else { 0 };
         self.plan.buffers.push(Buffer { name, words, live: start..usize::MAX, content });
         Span { buffer: self.plan.buffers.len() - 1, start: 0, length: words }
@@ -70,7 +73,7 @@ impl Planner {
         }
         let grid = blocks.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         let threads = u32::try_from(threads).expect("threads of a block");
-        Call { planner: self, launch: Launch { kernel, grid, threads, shared: 0, args: Vec::new() } }
+        Call { planner: self, launch: Launch { kernel, grid, threads, shared: 0, args: Vec::new(), moved: None } }
     }
 
     /// A launch with a thread for each of `count` values.
@@ -180,12 +183,20 @@ impl Call<'_> {
         self
     }
 
+    /// Words read and written at least, where the launch touches parts of its arrays only.
+    pub fn moves(mut self, read: usize, written: usize) -> Self {
+        self.launch.moved = Some((read as u64, written as u64));
+        self
+    }
+
     /// Appends the launch to the plan.
     pub fn run(self) {
         if self.launch.shared > MOST_SHARED {
             let (kernel, bytes) = (self.launch.kernel, self.launch.shared);
             self.planner.too_large.get_or_insert_with(|| {
-                format!("{kernel}: {bytes} bytes of shared memory are more than {MOST_SHARED}; fewer channels were expected")
+                format!(
+                    "{kernel}: {bytes} bytes of shared memory are more than {MOST_SHARED}; fewer channels were expected"
+                )
             });
         }
         let now = self.planner.plan.launches.len();
@@ -208,8 +219,9 @@ mod tests {
         let mut planner = Planner::default();
         let (x, y) = (planner.outside("x", 10), planner.outside("y", 6));
         planner.each("k", 10).read(x).read(x).read(x.part(2..4)).update(y).read_if(None).int(3).run();
+        planner.each("k", 10).read(x).write(y).moves(3, 1).run();
         let plan = planner.finish().unwrap();
-        assert_eq!(plan.traffic(), (4 * (10 + 2 + 6), 4 * 6));
+        assert_eq!(plan.traffic(), (4 * (10 + 2 + 6 + 3), 4 * (6 + 1)));
         assert_eq!((plan.launches[0].grid, plan.launches[0].threads), ([1, 1, 1], 256));
     }
 

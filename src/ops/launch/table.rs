@@ -16,6 +16,7 @@ use crate::ops::dropout;
 use crate::ops::dropout::Dropout;
 use crate::ops::global_pool;
 use crate::ops::global_pool::GlobalPool;
+use crate::ops::launch::twin::Twin;
 use crate::ops::linear;
 use crate::ops::linear::Linear;
 use crate::ops::max_pool;
@@ -23,6 +24,7 @@ use crate::ops::max_pool::MaxPool;
 use crate::ops::mixed_cell;
 use crate::ops::mixed_cell::MixedCell;
 use crate::ops::mixed_cell::cuda::MOST_INPUTS;
+use crate::ops::operator::Operator;
 use crate::ops::relu;
 use crate::ops::relu::Relu;
 use crate::ops::segment_softmax;
@@ -33,8 +35,6 @@ use crate::ops::softmax;
 use crate::ops::softmax::Softmax;
 use crate::ops::subsample;
 use crate::ops::subsample::Subsample;
-use crate::ops::launch::twin::Twin;
-use crate::ops::operator::Operator;
 use std::any::Any;
 
 /// The twin of an operator.
@@ -74,7 +74,10 @@ pub fn twin(op: &dyn Operator) -> Result<Box<dyn Twin + '_>, String> {
     }
     if let Some(op) = any.downcast_ref::<MixedCell>() {
         if op.inputs > MOST_INPUTS {
-            return Err(format!("mixed_cell: at most {MOST_INPUTS} states from outside were expected, found {}", op.inputs));
+            return Err(format!(
+                "mixed_cell: at most {MOST_INPUTS} states from outside were expected, found {}",
+                op.inputs
+            ));
         }
         return Ok(Box::new(mixed_cell::cuda::OnDevice(op)));
     }

@@ -1,8 +1,8 @@
 //! Largest value of each window; on a tie the first in row order, and a value that is not a number beats all, as in PyTorch.
 //! (Candle's own divides the gradient by the window's size and misplaces it where sizes do not divide.) Knows no network.
 
-pub mod cuda;
 mod cpu;
+pub mod cuda;
 mod reference;
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};

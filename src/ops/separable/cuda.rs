@@ -51,12 +51,8 @@ impl Twin for OnDevice<'_> {
         planner.give(middle);
         let dims = [s.images, sizes[2], s.out[0], s.out[1]];
         let norm = self.0.norm();
-        let nested = batch_norm::cuda::OnDevice(&norm).forward(
-            planner,
-            &of_norm(z, &dims, inputs, pointwise),
-            output,
-            pass,
-        );
+        let nested =
+            batch_norm::cuda::OnDevice(&norm).forward(planner, &of_norm(z, &dims, inputs, pointwise), output, pass);
         Kept { spans: vec![z], nested: vec![nested] }
     }
 

@@ -3,8 +3,8 @@
 //! ReLU, 1×1, norm. The separable and dilated convolutions of the DARTS primitives are made of it (methods spec §4.1). Knows no
 //! layer.
 
-pub mod cuda;
 mod backward;
+pub mod cuda;
 mod forward;
 mod plan;
 mod reference;

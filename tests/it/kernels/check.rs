@@ -89,7 +89,8 @@ fn outcome(planned: &Planned, case: &Case, before: Option<&[Vec<f32>]>, order: O
 pub fn check(case: &Case) {
     let name = format!("{:?} of {:?}", case.op, dims(case));
     let reference = run::<f64>(case);
-    let expected: Vec<&Vec<f64>> = [&reference.output, &reference.statistics].into_iter().chain(&reference.gradients).collect();
+    let expected: Vec<&Vec<f64>> =
+        [&reference.output, &reference.statistics].into_iter().chain(&reference.gradients).collect();
     let plan = planned(case, false);
     let mut first: Option<Vec<Vec<f32>>> = None;
     for order in [Order::Forward, Order::Backward, Order::Random(5)] {

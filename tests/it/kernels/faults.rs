@@ -40,7 +40,12 @@ fn every_fault_is_found_in_every_order() {
         ("missing_barrier", 1, N, "of dynamic shared memory"),
         ("divergent_barrier", 1, N, "divergent barrier"),
         ("race", 1, 1, "of static shared memory: a write by thread"),
-        ("race_of_blocks", 3, 1, "race on word 0 of y (buffer 1): a write by thread 0, a write by thread 0 of another block"),
+        (
+            "race_of_blocks",
+            3,
+            1,
+            "race on word 0 of y (buffer 1): a write by thread 0, a write by thread 0 of another block",
+        ),
         ("write_beyond", 1, N - 1, "a write of word 63 of y (buffer 1), which was not handed over"),
         ("read_before", 1, N, "a read of word 0 of x (buffer 0), which was not handed over"),
         ("wrong_mask", 1, N, "mask ffffffff where lanes 0000ffff"),

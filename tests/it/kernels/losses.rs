@@ -36,7 +36,9 @@ fn check(op: Loss, form: Form, dims: &[usize]) {
     let (targets, weights) = match &op {
         Loss::CrossEntropy { classes, .. } => (classes.to_vec(), None),
         Loss::WeightedBceWithLogits { targets, weights } => (words(targets), Some(words(weights))),
-        Loss::BceWithLogits { targets } | Loss::MeanSquared { targets } | Loss::RelativeL2 { targets } => (words(targets), None),
+        Loss::BceWithLogits { targets } | Loss::MeanSquared { targets } | Loss::RelativeL2 { targets } => {
+            (words(targets), None)
+        }
     };
     let mut planner = Planner::default();
     let (at, values) = (planner.outside("z", z.len()), planner.outside("targets", targets.len()));
@@ -89,7 +91,8 @@ fn adam_moves_as_on_the_cpu() {
     let theta = Var::from_vec(draw(1, n), n, &Device::Cpu).unwrap();
     let mut adam = Adam::new(params, &theta);
     let mut planner = Planner::default();
-    let [values, gradient, first, second] = ["theta", "gradient", "first", "second"].map(|name| planner.outside(name, n));
+    let [values, gradient, first, second] =
+        ["theta", "gradient", "first", "second"].map(|name| planner.outside(name, n));
     let now = planner.outside("now", 3);
     adapt(&mut planner, params, AdamState { values, first, second }, gradient, now);
     let plan = planner.finish().unwrap();

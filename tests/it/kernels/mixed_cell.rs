@@ -18,7 +18,9 @@ fn case(cell: MixedCell, state: [usize; 4]) -> Case {
 #[test]
 fn edges() {
     for reduction in [false, true] {
-        for (factor, state) in [(1, [3, 2, 5, 4]), (4, [2, 8, 5, 9]), (2, [3, 6, 1, 13]), (1, [1, 3, 1, 17]), (2, [5, 2, 3, 2])] {
+        for (factor, state) in
+            [(1, [3, 2, 5, 4]), (4, [2, 8, 5, 9]), (2, [3, 6, 1, 13]), (1, [1, 3, 1, 17]), (2, [5, 2, 3, 2])]
+        {
             check(&case(MixedCell::edge(reduction, factor), state));
         }
     }

@@ -23,9 +23,12 @@ use nasperf_pipe::spaces::darts::genotype::Genotype;
 use nasperf_pipe::spaces::darts::supernet::{PRIMITIVES, SupernetShape};
 use nasperf_pipe::spaces::wrn::architecture::{Head, WrnArchitecture};
 use nasperf_pipe::spaces::wrn::child;
-use nasperf_pipe::training::launches::{Batch, Half, State, descend, exponentiate, gradient, momenta, output_dims};
+use nasperf_pipe::training::launches::{
+    Batch, Half, State, descend, evaluate, exponentiate, gradient, momenta, output_dims,
+};
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use nasperf_pipe::training::{clip, exponentiated_gradient};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SGD: SgdParams = SgdParams { momentum: 0.9, nesterov: true, weight_decay: 1e-3 };
@@ -118,9 +121,19 @@ fn image(shape: &[usize]) -> Vec<usize> {
     if shape.len() == 3 { vec![shape[0], shape[1], 1, shape[2]] } else { shape.to_vec() }
 }
 
+/// Shown with `--nocapture`: launches and least traffic, in all and by kernel.
 fn traffic(what: &str, plan: &Plan) {
     let (read, written) = plan.traffic();
     eprintln!("{what}: {} launches, {read} bytes read, {written} written", plan.launches.len());
+    let mut kernels: BTreeMap<&str, (usize, u64, u64)> = BTreeMap::new();
+    for launch in &plan.launches {
+        let (read, written) = launch.traffic();
+        let of = kernels.entry(launch.kernel).or_default();
+        *of = (of.0 + 1, of.1 + read, of.2 + written);
+    }
+    for (kernel, (launches, read, written)) in kernels {
+        eprintln!("  {kernel}: {launches} launches, {} KiB read, {} KiB written", read >> 10, written >> 10);
+    }
 }
 
 /// Steps of training of a network for inputs of `shape`, against those of a twin of it in f64.
@@ -148,10 +161,27 @@ fn trains(what: &str, network: &Network, reference: Network, shape: &[usize]) {
         sgd.step(set.theta(), gradient, RATE, scale).unwrap();
         let what = format!("{what}, step {step}");
         close(&format!("{what}: loss"), &memory.read(batch.loss), &[number(&loss)], 1e-5);
-        close(&format!("{what}: output"), &memory.read(batch.output), &output.flatten_all().unwrap().to_vec1().unwrap(), 1e-4);
+        close(
+            &format!("{what}: output"),
+            &memory.read(batch.output),
+            &output.flatten_all().unwrap().to_vec1().unwrap(),
+            1e-4,
+        );
         close(&format!("{what}: theta"), &memory.read(state.theta), &set.theta().to_vec1().unwrap(), 1e-4);
         close(&format!("{what}: running"), &memory.read(state.running), &set.running(), 1e-4);
     }
+    drop(memory);
+    // by running statistics, with what the reference has learnt
+    let Planned { mut planner, state, batch, .. } = planned(program, network.parameters(), &x, None);
+    evaluate(&mut planner, program, (batch.x, &x), &state, batch.output).unwrap();
+    let plan = planner.finish().unwrap();
+    let mut memory = Memory::new(shim, &plan);
+    memory.write(state.theta, &single(&set.theta().to_vec1().unwrap()));
+    memory.write(state.running, &single(&set.running()));
+    memory.write(batch.x, &inputs(9, batch.x.length));
+    memory.run(Order::Backward).unwrap_or_else(|error| panic!("{what}, evaluated: {error}"));
+    let output = reference.forward(&tensor(9, shape), Mode::Evaluate).unwrap().flatten_all().unwrap();
+    close(&format!("{what}, evaluated"), &memory.read(batch.output), &output.to_vec1().unwrap(), 1e-4);
 }
 
 #[test]

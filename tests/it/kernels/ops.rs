@@ -116,7 +116,9 @@ fn depthwise_convolutions() {
 
 #[test]
 fn batch_norms() {
-    for (affine, relu, residual) in [(false, false, false), (true, false, false), (true, true, false), (true, true, true), (false, true, true)] {
+    for (affine, relu, residual) in
+        [(false, false, false), (true, false, false), (true, true, false), (true, true, true), (false, true, true)]
+    {
         let op = BatchNorm { affine, relu, residual, eps: 1e-5 };
         for x in [&[3, 5, 7, 6][..], &[2, 3, 1, 5], &[7, 4]] {
             let channels = [x[1]];

@@ -90,8 +90,19 @@ fn library() -> Result<PathBuf, String> {
     let shared: Vec<u8> = headers.iter().flat_map(|p| fs::read(p).unwrap()).collect();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim");
     fs::create_dir_all(&folder).unwrap();
-    let include = |flag: &str| [format!("{flag}{}/tests/shim", root.display()), format!("{flag}{}/kernels", root.display())];
-    let base = ["-std=c++20", "-O1", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas", "-c"];
+    let include =
+        |flag: &str| [format!("{flag}{}/tests/shim", root.display()), format!("{flag}{}/kernels", root.display())];
+    let base = [
+        "-std=c++20",
+        "-O1",
+        "-fPIC",
+        "-fno-strict-aliasing",
+        "-ffp-contract=off",
+        "-Wall",
+        "-Werror",
+        "-Wno-unknown-pragmas",
+        "-c",
+    ];
     let watched = ["-fsanitize=thread", "-fsanitize=alignment,bounds", "-fno-exceptions"];
     let mut objects = Vec::new();
     for source in [files("tests/shim", &["cpp", "cu"]), files("kernels", &["cu"])].concat() {
@@ -140,14 +151,20 @@ fn hash(parts: &[&[u8]]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// Names and most threads of the kernels that a source declares.
-pub fn declared(source: &str) -> Vec<(String, String)> {
-    let heads = source.lines().filter_map(|line| line.strip_prefix("KERNEL("));
-    let parse = |head: &str| {
-        let (threads, rest) = head.split_once(") ")?;
-        Some((rest.split_once('(')?.0.to_string(), threads.to_string()))
+/// Names and most threads of the kernels that a source declares: `KERNEL(threads) name(…)`.
+fn declared(source: &str) -> Vec<(&str, &str)> {
+    let parse = |head: &'_ str| -> Option<(usize, usize, usize)> {
+        let threads = head.find(')')?;
+        let name = threads + 1 + head[threads + 1..].find(|c: char| !c.is_whitespace())?;
+        Some((threads, name, name + head[name..].find('(')?))
     };
-    heads.map(|head| parse(head).unwrap_or_else(|| panic!("not `KERNEL(threads) name(`: {head}"))).collect()
+    let heads = source.split("\nKERNEL(").skip(1);
+    heads
+        .map(|head| {
+            let (threads, name, end) = parse(head).expect("a declaration of a kernel");
+            (&head[name..end], &head[..threads])
+        })
+        .collect()
 }
 
 fn registrations(source: &str) -> String {

@@ -81,13 +81,15 @@ impl Backward<'_, '_> {
         let call = planner.call("cell_node_sums_f32", [c + 1, edges, parts], THREADS).read(self.g);
         let call = call.read(cell.inputs[0]).read_if(cell.inputs.get(1).copied()).read(cell.output).read(self.z);
         let call = call.read(self.norms).read(table).read(entering).write(partials);
-        call.ints([layout.cell.inputs, node, images]).shared(SUM_WORDS).run();
+        let call = call.ints([layout.cell.inputs, node, images]).shared(SUM_WORDS);
+        call.moves(layout.shape.images * layout.node_size() + layout.mixed_from(node), partials.length).run();
         let call = planner.call("cell_node_totals_f32", [edges, 1, 1], THREADS).read(partials).update(self.sums);
         let call = match self.architecture {
             Some(span) => call.update(span),
             None => call.read_if(None),
         };
-        call.read(cell.theta).read(table).read(entering).int(parts).shared(SLOTS).run();
+        let call = call.read(cell.theta).read(table).read(entering).int(parts).shared(SLOTS);
+        call.moves(partials.length, edges * (c * SLOTS + SLOTS + 1)).run();
         planner.give(partials);
     }
 
@@ -109,25 +111,35 @@ impl Backward<'_, '_> {
         let hidden = planner.take("gradients between convolutions", seconds * block);
         let hidden_sums = planner.take("sums", seconds * 2 * c);
 
+        // the edges' nodes differ: a block of g for each
+        let (of_nodes, (seen, _)) = (edges * block, layout.seen_and_passing(s));
         let mix = |planner: &mut Planner, rows: Span, dlines: Span, between: bool, dpoint: Option<Span>| {
+            let results = rows.length / words * block;
+            let again = dpoint.map_or(0, |_| if between { seen } else { seconds * block });
+            let read = results + of_nodes + if between { hidden.length } else { 0 } + again;
             let blocks = [tile_parts, rows.length / words, 1];
             let call = planner.call("cell_mix_bwd_f32", blocks, THREADS).read(x).read(self.z).read(cell.theta);
             let call = call.read(self.norms).read(self.g).read(self.sums);
             let call = call.read_if(between.then_some(hidden)).read_if(between.then_some(hidden_sums)).write(dlines);
             let call = call.write_if(dpoint).read(table).read(rows).ints([layout.tiles(), tiles_each]);
-            call.shared(3 * c * layout.tile() + c * c).run();
+            let call = call.shared(3 * c * layout.tile() + c * c);
+            call.moves(read, dlines.length + dpoint.map_or(0, |p| p.length)).run();
         };
         let deep_sums = |planner: &mut Planner, rows: Span, dlines: Span, ddeep: Option<Span>, sums: Option<Span>| {
             let blocks = [c, rows.length / words, parts];
             let call = planner.call("cell_deep_sums_f32", blocks, THREADS).read(dlines).read(x).read(self.z);
             let call = call.read(self.norms).read_if(sums.map(|_| hidden)).write_if(ddeep).write_if(sums);
-            call.read(table).read(rows).int(images).shared(SUM_WORDS).run();
+            // between two convolutions: the gradient there and what it is a gradient of; else the state
+            let read = dlines.length + sums.map_or(seen, |_| 2 * seconds * block);
+            let written = [ddeep, sums].into_iter().flatten().map(|span| span.length).sum();
+            call.read(table).read(rows).int(images).shared(SUM_WORDS).moves(read, written).run();
         };
 
         let dlines = planner.take("gradients of depthwise results", seconds * block);
         mix(planner, second_rows, dlines, false, of(dpoint, point, firsts, all));
         let call = planner.each("cell_hidden_bwd_f32", seconds * block).read(dlines).read(self.z).read(cell.theta);
-        call.read(self.norms).write(hidden).read(table).read(second_rows).int(seconds * block).run();
+        let call = call.read(self.norms).write(hidden).read(table).read(second_rows).int(seconds * block);
+        call.moves(2 * seconds * block, seconds * block).run();
         let sums = planner.take("partial sums", seconds * parts * c * 2);
         deep_sums(planner, second_rows, dlines, of(ddeep, deep, firsts, all), Some(sums));
         planner.give(dlines);
@@ -148,7 +160,8 @@ impl Backward<'_, '_> {
         planner.give(hidden_sums);
         if let (Some(ddeep), Some(dpoint), Some(weights)) = (ddeep, dpoint, self.weights) {
             let count = all * (MOST_TAPS * c + c * c);
-            let call = planner.each("cell_weight_totals_f32", count).read(ddeep).read(dpoint).update(weights).read(rows);
+            let call =
+                planner.each("cell_weight_totals_f32", count).read(ddeep).read(dpoint).update(weights).read(rows);
             call.ints([c, parts, tile_parts, count]).run();
             planner.give(ddeep);
             planner.give(dpoint);
@@ -163,7 +176,8 @@ impl Backward<'_, '_> {
         let dpools = planner.take("gradients of pools", 2 * block);
         let call = planner.each("cell_pool_bwd_f32", 2 * block).read(self.g).read(self.z).read(cell.theta);
         let call = call.read(self.norms).read(self.sums).write(dpools).read(table).read(leaving);
-        call.ints([edges, layout.first_block(s), 2 * s, 2 * block]).run();
+        let call = call.ints([edges, layout.first_block(s), 2 * s, 2 * block]);
+        call.moves((edges + 2) * block, 2 * block).run();
         let outside = s < layout.cell.inputs;
         let area = if outside { shape.height * shape.width } else { layout.plane() };
         let image = if outside { shape.channels * area } else { layout.cell.nodes * layout.node_size() };
@@ -171,7 +185,11 @@ impl Backward<'_, '_> {
         let call = planner.each("cell_input_bwd_f32", n).read(dlines).read(dpools);
         let call = call.read(self.places.part(s * block..(s + 1) * block)).read(self.g).read(cell.state(s));
         let call = call.read(cell.theta).sink_if(parameters(&Some(target))).int(image).read(table).read(rows);
-        call.int(edges * layout.firsts(s)).read(leaving).ints([edges, n]).run();
+        // g of the nodes, whole but for the primitives' channels where there is no skip
+        let of_nodes =
+            edges * shape.images * layout.node_size() - if layout.stride(s) == 2 { edges * block } else { 0 };
+        let read = dlines.length + dpools.length + block + of_nodes + n + if target.add { n } else { 0 };
+        call.int(edges * layout.firsts(s)).read(leaving).ints([edges, n]).moves(read, n).run();
         planner.give(dpools);
     }
 }

@@ -51,6 +51,7 @@ fn state(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, s: usize) {
     let (norms_of, x) = (layout.norms_of(planner, s), cell.state(s));
     let edges = layout.leaving(s).len();
     let (firsts, seconds) = (edges * layout.firsts(s), 2 * edges);
+    let (seen, _) = layout.seen_and_passing(s);
     let places = t.places.part(s * layout.block()..(s + 1) * layout.block());
     // two words per block, channel and tile
     let sums = |planner: &mut Planner, blocks: usize| {
@@ -61,24 +62,27 @@ fn state(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, s: usize) {
         let of = norms_of.part(from..from + blocks);
         let call = planner.each("cell_statistics_f32", 32 * blocks * c).read(partials).update(t.norms);
         let call = call.update(statistics).read(of).ints([c, tiles, tile, layout.shape.images * layout.plane()]);
-        call.float(layout.cell.eps).int(blocks * c).run();
+        call.float(layout.cell.eps).int(blocks * c).moves(partials.length, 4 * blocks * c).run();
         planner.give(partials);
     };
     let partials = sums(planner, 2 + firsts);
     let of_pools = 2 * 2 * c * tiles;
     let call = planner.call("cell_pools_fwd_f32", [tiles, 1, 1], THREADS).read(x).update(t.z).write(places);
-    let call = call.write_if(partials.map(|p| p.part(0..of_pools)));
+    let call = call.write_if(partials.map(|p| p.part(0..of_pools))).moves(seen, 3 * layout.block() + of_pools);
     call.read(table).int(first).shared(2 * c * tile).run();
-    let convolutions = |planner: &mut Planner, rows: Span, count: usize, partials: Option<Span>, first: usize| {
+    let convolutions = |planner: &mut Planner, rows: Span, partials: Option<Span>, first: usize, input: usize| {
+        let count = rows.length / words;
+        let output = count * layout.block() + partials.map_or(0, |p| p.length);
         let call = planner.call("cell_conv_fwd_f32", [tiles, count, 1], THREADS).read(x).update(t.z).read(cell.theta);
         let call = call.read(t.norms).write_if(partials).read(table).read(rows).int(first);
-        call.shared(3 * c * tile).run();
+        call.shared(3 * c * tile).moves(input + rows.length, output).run();
     };
     let of_firsts = partials.map(|p| p.part(of_pools..p.length));
-    convolutions(planner, rows.part(0..firsts * words), firsts, of_firsts, first + 2);
+    convolutions(planner, rows.part(0..firsts * words), of_firsts, first + 2, seen);
     statistics(planner, partials, 0, 2 + firsts);
     let partials = sums(planner, seconds);
-    convolutions(planner, rows.part(firsts * words..rows.length), seconds, partials, first + 2 + firsts);
+    let (second_rows, input) = (rows.part(firsts * words..rows.length), seconds * layout.block());
+    convolutions(planner, second_rows, partials, first + 2 + firsts, input);
     statistics(planner, partials, 2 + firsts, seconds);
 }
 
@@ -88,5 +92,6 @@ fn node(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, node: usize) {
     let call = planner.each("cell_node_fwd_f32", layout.shape.images * layout.node_size());
     let call = call.read(cell.inputs[0]).read_if(cell.inputs.get(1).copied()).update(cell.output).read(t.z);
     let call = call.read(cell.theta).read(t.norms).read(table).read(entering);
-    call.ints([layout.entering(node).len(), layout.cell.inputs, node]).run();
+    let call = call.ints([layout.entering(node).len(), layout.cell.inputs, node]);
+    call.moves(layout.mixed_from(node), layout.shape.images * layout.node_size()).run();
 }

@@ -97,6 +97,23 @@ impl<'a> Layout<'a> {
         self.firsts(s) + usize::from(self.stride(s) == 2)
     }
 
+    /// Words of the channels of a state that primitives see, and of those that pass by.
+    pub fn seen_and_passing(&self, s: usize) -> (usize, usize) {
+        let Shape { images, channels, part, height, width, .. } = self.shape;
+        let area = if s < self.cell.inputs { height * width } else { self.plane() };
+        (images * part * area, images * (channels - part) * area)
+    }
+
+    /// Words of the state channels and tensors that a node is mixed from.
+    pub fn mixed_from(&self, node: usize) -> usize {
+        let of = |(_, edge): (usize, Edge)| {
+            let (seen, passing) = self.seen_and_passing(edge.from);
+            // a skip of stride 1 is the state itself
+            passing + if edge.stride == 1 { seen + 6 * self.block() } else { 7 * self.block() }
+        };
+        self.entering(node).into_iter().map(of).sum()
+    }
+
     fn first(&self, s: usize, local: usize, i: usize) -> usize {
         self.blocks[s] + 2 + local * self.firsts(s) + i
     }
