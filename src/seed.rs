@@ -38,6 +38,11 @@ impl Purpose {
         Purpose { key: [word(0), word(4)] }
     }
 
+    /// The key of all its streams, for those who draw from them on another device.
+    pub fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// The stream of one position, such as a step, an epoch or a sample.
     pub fn at(&self, index: u64) -> Stream {
         Stream { key: self.key, index, block: 0, buffer: [0; 4], used: 4 }

@@ -2,6 +2,7 @@
 pub mod batch_norm;
 pub mod builder;
 pub mod conv;
+pub mod launches;
 pub mod linear;
 pub mod network;
 pub mod parameters;

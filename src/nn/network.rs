@@ -49,6 +49,11 @@ impl Network {
         if series && y.rank() == 4 { y.squeeze(2) } else { Ok(y) }
     }
 
+    /// What it computes, of activations and flat parameters.
+    pub fn program(&self) -> &Arc<dyn Operator> {
+        &self.program
+    }
+
     pub fn parameters(&self) -> &ParameterSet {
         &self.parameters
     }

@@ -24,12 +24,12 @@ pub struct Step {
 /// the last step writes. Statistics: those of the steps, in their order.
 #[derive(Debug)]
 pub struct Program {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     inputs: usize,
     /// For each value: the last step that reads it.
-    last_read: Vec<usize>,
+    pub(super) last_read: Vec<usize>,
     /// For each value: some backward pass reads it.
-    kept: Vec<bool>,
+    pub(super) kept: Vec<bool>,
 }
 
 impl Program {
@@ -63,7 +63,7 @@ impl Program {
     }
 
     /// Dimensions of every value.
-    fn dims(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, String> {
+    pub(super) fn dims(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>, String> {
         let mut dims: Vec<Vec<usize>> = vec![inputs[0].to_vec()];
         for step in &self.steps {
             let of: Vec<&[usize]> = step.inputs.iter().map(|s| s.dims(&dims)).collect();
@@ -74,7 +74,7 @@ impl Program {
     }
 
     /// For each step and each kind of number of the inputs: whether any gradient that is asked for passes through it.
-    fn asked(&self, wanted: &[bool]) -> Vec<bool> {
+    pub(super) fn asked(&self, wanted: &[bool]) -> Vec<bool> {
         let mut asked = vec![wanted[0]];
         for step in &self.steps {
             let any = step.inputs.iter().any(|source| match source {
@@ -106,7 +106,7 @@ impl Source {
         Source::Slice { input, dims: vec![range.len()], range }
     }
 
-    fn dims<'a>(&'a self, values: &'a [Vec<usize>]) -> &'a [usize] {
+    pub(super) fn dims<'a>(&'a self, values: &'a [Vec<usize>]) -> &'a [usize] {
         match self {
             Source::Value(value) => &values[*value],
             Source::Slice { dims, .. } => dims,

@@ -32,6 +32,15 @@ impl Supernet {
         })
     }
 
+    /// What it computes, of activations, flat parameters and architecture parameters, for one kind of gradient.
+    pub fn program(&self, wants: Wanted) -> &Arc<dyn Operator> {
+        match wants {
+            Wanted::Weights => &self.weights,
+            Wanted::Architecture => &self.architecture,
+            Wanted::Both => &self.both,
+        }
+    }
+
     pub fn parameters(&self) -> &ParameterSet {
         &self.parameters
     }

@@ -12,6 +12,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod global_pool;
 pub mod lanes;
+pub mod launch;
 pub mod linear;
 pub mod loss;
 pub mod lstm_cell;

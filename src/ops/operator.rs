@@ -4,6 +4,7 @@
 //! Images are (N,C,H,W); a series (N,C,L) is an image of height 1, so that one definition serves both.
 
 use crate::ops::pool::{DOUBLE, Pool, SINGLE};
+use std::any::Any;
 use std::fmt::Debug;
 
 /// The two kinds of numbers that operators compute with.
@@ -113,7 +114,8 @@ pub struct Reads {
     pub output: bool,
 }
 
-pub trait Definition: Debug + Send + Sync {
+/// `Any`, so that tables beside an operator can find its type.
+pub trait Definition: Any + Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Dimensions of the output. The error says what was expected and what was found.

@@ -4,6 +4,7 @@ pub mod clip;
 pub mod error;
 pub mod exponentiated_gradient;
 pub mod fit;
+pub mod launches;
 pub mod order;
 pub mod resumable;
 pub mod schedule;

@@ -14,6 +14,7 @@ mod edit;
 mod exports;
 mod fetch;
 mod fsd50k;
+mod kernels;
 mod licences;
 mod manifest;
 mod metrics;

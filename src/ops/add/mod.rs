@@ -1,5 +1,7 @@
 //! Sum of any number of arrays of the same dimensions. Knows no network.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 

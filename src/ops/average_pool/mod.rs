@@ -1,6 +1,7 @@
 //! Mean of each window. (Candle's own misplaces its gradient where sizes do not divide.) Knows no network.
 
 mod cpu;
+pub mod cuda;
 mod reference;
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};

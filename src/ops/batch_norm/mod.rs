@@ -2,6 +2,7 @@
 //! own statistics, else by running ones. Knows no running average: it gives the batch's statistics to the layer.
 
 pub(super) mod cpu;
+pub mod cuda;
 pub(super) mod moments;
 pub(super) mod reference;
 

@@ -1,5 +1,7 @@
 //! Channels in groups dealt out like cards, so that the next grouped operator sees some of each. Knows no network.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut};
 

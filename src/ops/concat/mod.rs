@@ -1,5 +1,7 @@
 //! Arrays side by side along one axis: channels of activations, or the values of flat arrays. Knows no layer.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 

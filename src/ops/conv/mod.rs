@@ -4,6 +4,7 @@
 pub(super) mod axes;
 pub(super) mod correlation;
 pub(super) mod cpu;
+pub mod cuda;
 pub(super) mod depthwise;
 pub(super) mod memory;
 pub(super) mod panels;

@@ -1,6 +1,8 @@
 //! Dropout of single values and of whole samples (drop-path): 0 with probability `rate`, else divided by 1 − rate. Both rest
 //! while evaluating. Knows no network.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use crate::ops::ramp::Ramp;
 use crate::ops::simd::{Routine, Vector, dispatch};

@@ -1,5 +1,7 @@
 //! Mean over all positions of a plane, or over its top left window. Knows no head.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use crate::ops::window::planes_per_task;
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};

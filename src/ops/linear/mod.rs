@@ -1,6 +1,7 @@
 //! Rows of features, or the features at each position of an image, times a matrix of weights, plus a bias. Knows no layer.
 
 mod cpu;
+pub mod cuda;
 mod positions;
 mod reference;
 

@@ -1,6 +1,8 @@
 //! Losses of a network's output against targets that the operator holds: one value, shape (1). Sums run in `f64`, in order.
 //! Knows no task.
 
+pub mod cuda;
+
 use crate::ops::apply::{Pass, apply};
 use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Real, Saved, Sink, View};
 use candle_core::Tensor;

@@ -2,6 +2,7 @@
 //! (Candle's own divides the gradient by the window's size and misplaces it where sizes do not divide.) Knows no network.
 
 mod cpu;
+pub mod cuda;
 mod reference;
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Saved, Sink, View};

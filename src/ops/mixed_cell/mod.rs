@@ -16,6 +16,7 @@ mod bits;
 mod blend;
 mod bypass;
 mod convolution;
+pub mod cuda;
 mod edge_gradient;
 mod forward;
 mod interleave;

@@ -1,5 +1,7 @@
 //! y = max(x, 0), with gradient 0 at exactly 0 as in PyTorch (candle's own gives 1 there). NaN stays NaN.
 
+pub mod cuda;
+
 use crate::ops::apply::{Pass, apply};
 use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Real, Saved, Sink, View};
 use candle_core::{Result, Tensor};

@@ -1,6 +1,8 @@
 //! Softmax over consecutive pieces of a flat array, such as the rows of alpha and the edges of each node in beta. Knows no
 //! search space.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 
 /// One flat input of `lengths`' sum; output of the same length. Sums run in `f64`.

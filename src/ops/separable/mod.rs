@@ -4,6 +4,7 @@
 //! layer.
 
 mod backward;
+pub mod cuda;
 mod forward;
 mod plan;
 mod reference;

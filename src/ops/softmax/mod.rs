@@ -1,5 +1,7 @@
 //! Softmax over the last dimension. (Candle's `softmax_last_dim` has no gradient and says nothing.) Knows no network.
 
+pub mod cuda;
+
 use crate::ops::apply::{Pass, apply};
 use crate::ops::operator::{Definition, Kernel, Mode, Operator, Reads, Real, Saved, Sink, View};
 use candle_core::{Result, Tensor};

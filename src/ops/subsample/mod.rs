@@ -1,6 +1,8 @@
 //! Every second position of an image or series, from a given first one: what FactorizedReduce convolves (methods spec §4.1).
 //! Knows no convolution.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSlice, ParallelSliceMut};
 

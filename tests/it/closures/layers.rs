@@ -8,6 +8,7 @@
 //! * Only `cli/catalog.rs` reads the tables in `tasks/mod.rs`, `spaces/mod.rs`, `algorithms/mod.rs` and `stages/mod.rs`.
 //! * No variant imports a sibling: what two share has a name of its own.
 //! * Folders form no cycle, where `stages/context.rs`, `stages/entry.rs` and `cli/catalog.rs` count as folders of their own.
+//! * Nothing but the device path imports the device path, so that an edit there leaves results of the CPU cached.
 //! * Compute files name no clock, environment variable, process or network of the standard library.
 
 use super::tree;
@@ -156,6 +157,26 @@ fn the_layers_forbid_what_they_should() {
     ] {
         assert_eq!(forbidden(from, to), None, "{from} must not import {to}");
     }
+}
+
+/// Files that only runs on a device reach.
+fn on_device(path: &str) -> bool {
+    path.ends_with(".cu")
+        || path.ends_with(".cuh")
+        || path.ends_with("/cuda.rs")
+        || path.contains("/cuda/")
+        || path.starts_with("ops/launch/")
+        || path.ends_with("/launches.rs")
+}
+
+#[test]
+fn results_of_the_cpu_do_not_depend_on_the_device_path() {
+    let broken: Vec<String> = edges()
+        .filter(|(from, to)| on_device(to) && !on_device(from))
+        .map(|(from, to)| format!("src/{from} imports src/{to}"))
+        .collect();
+    assert!(broken.is_empty(), "an edit of a kernel would rerun nodes on the CPU:\n{}", broken.join("\n"));
+    assert!(tree().graph().files.keys().any(|path| on_device(path)), "there is a device path");
 }
 
 #[test]
