@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check test first smoke learn planted golden fuzz large bench-setup bench paper clean
+.PHONY: help check test first smoke learn kernels planted golden fuzz large bench-setup bench paper clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,10 @@ smoke: ## every task and method that exists, on tiny embedded data
 
 learn: ## train small networks long enough to beat the stated gates
 	$(CARGO) run --release -- manifests/learn.toml
+
+kernels: ## compile every CUDA kernel, show registers, fail on spills (puts nvcc into target/cuda)
+	kernels/toolkit.sh
+	kernels/check.sh
 
 planted: ## a search on a task with one right primitive, as run and as described
 	$(CARGO) run --release -- manifests/planted.toml

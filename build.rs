@@ -1,4 +1,5 @@
-//! Writes the code fingerprint table that `src/fingerprint/table.rs` embeds. Uses the crate's own scanner.
+//! Writes the code fingerprint table that `src/fingerprint/table.rs` embeds, by the crate's own scanner; with the feature `cuda`
+//! compiles the kernels too.
 
 use digest::Digest;
 use fingerprint::packages::Packages;
@@ -27,6 +28,10 @@ mod fingerprint {
     pub mod tokens;
 }
 
+#[cfg(feature = "cuda")]
+#[path = "kernels/build.rs"]
+mod kernels;
+
 /// What makes a scan of one file, so that scans are kept between builds until this changes.
 const SCANNER: &[&str] = &[
     include_str!("src/fingerprint/cuts.rs"),
@@ -47,7 +52,7 @@ struct Memo {
 fn main() {
     if let Err(error) = write_table() {
         // Cargo shows what a build script prints only when it fails.
-        eprintln!("error: cannot fingerprint the source code: {error}");
+        eprintln!("error: cannot prepare the build: {error}");
         std::process::exit(1);
     }
 }
@@ -61,6 +66,8 @@ fn write_table() -> Result<(), Box<dyn std::error::Error>> {
     // Without the cargo features of this build: nodes on the CPU keep their keys in a build with `cuda`.
     let packages = Packages::resolve(&cargo, &root, &target, &manifests.lock, &manifests.manifest)?;
     let out = PathBuf::from(variable("OUT_DIR")?);
+    #[cfg(feature = "cuda")]
+    kernels::compile(&root, &out)?;
     let place = out.join("scans.json");
     let (scanner, lock) = (Digest::of(SCANNER.join("\0")), Digest::of(&manifests.lock));
     let memo = fs::read(&place).ok().and_then(|bytes| serde_json::from_slice::<Memo>(&bytes).ok());

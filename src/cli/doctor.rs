@@ -18,6 +18,7 @@ pub fn doctor(options: &DoctorOptions) -> Outcome {
     facts.push(("cpu", format!("{cores} threads, {}", instruction_sets())));
     facts.push(("memory", memory()));
     facts.push(("devices", "cpu".to_string()));
+    facts.push(("cuda", cuda()));
     match open_store(&options.cache.cache) {
         Ok(store) => facts.push(("cache", format!("{}, {} free", store.root().display(), free(store.root())))),
         Err(exit) => {
@@ -41,6 +42,30 @@ pub fn doctor(options: &DoctorOptions) -> Outcome {
         good &= data(manifest, &open_store(&options.cache.cache)?)?;
     }
     Ok(if good { DONE } else { FAILED })
+}
+
+/// What there is of CUDA: in this binary, on this machine.
+#[cfg(feature = "cuda")]
+fn cuda() -> String {
+    use crate::ops::launch::device::{Device, count};
+    let of = |ordinal: usize| match Device::open(ordinal).and_then(|device| device.facts()) {
+        Ok(found) => {
+            let (major, minor) = found.capability;
+            let (free, memory) = (bytes(found.free), bytes(found.memory));
+            format!("{}, compute capability {major}.{minor}, {free} of {memory} free", found.name)
+        }
+        Err(error) => error,
+    };
+    match count() {
+        Ok(0) => "the driver sees no device; everything runs on the CPU".to_string(),
+        Ok(devices) => (0..devices).map(of).collect::<Vec<_>>().join("; "),
+        Err(error) => format!("{error}; everything runs on the CPU"),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> String {
+    "not in this binary (build with --features cuda)".to_string()
 }
 
 fn drifted(files: &[String]) -> String {
