@@ -113,6 +113,13 @@ pub struct Shelved {
 }
 
 impl Shelved {
+    /// The `len` bytes from `at` on, where they are in memory.
+    pub fn held(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let memory = &self.memory.as_ref()?[..self.end];
+        let from = usize::try_from(at).ok()?;
+        memory.get(from..from.checked_add(len)?)
+    }
+
     /// Writes the `len` bytes from `at` on, which were put there.
     pub fn take(&mut self, at: u64, len: usize, to: &mut dyn Write) -> io::Result<()> {
         if let Some(file) = &mut self.file {
@@ -121,10 +128,10 @@ impl Shelved {
             file.read_exact(&mut self.room)?;
             return to.write_all(&self.room);
         }
-        let memory = self.memory.as_ref().map_or(&[][..], |memory| &memory[..self.end]);
-        let from = usize::try_from(at).unwrap_or(usize::MAX);
-        let found = memory.get(from..from.saturating_add(len)).ok_or(io::ErrorKind::UnexpectedEof)?;
-        to.write_all(found)
+        if len == 0 {
+            return Ok(()); // of no bytes at all there is no memory
+        }
+        to.write_all(self.held(at, len).ok_or(io::ErrorKind::UnexpectedEof)?)
     }
 }
 
@@ -155,6 +162,7 @@ mod tests {
                 let mut bytes = Vec::new();
                 shelved.take(places[n], strings[n].len(), &mut bytes).unwrap();
                 assert_eq!(bytes, strings[n]);
+                assert!(shelved.held(places[n], strings[n].len()).is_none_or(|held| held == strings[n] && !on_disk));
             }
             assert!(shelved.take(places[19], 2_000_000, &mut Vec::new()).is_err());
             assert!(shelved.take(u64::MAX, 1, &mut Vec::new()).is_err());
