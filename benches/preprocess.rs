@@ -18,6 +18,7 @@ use nasperf_pipe::data::pickle_writer::{Item, write_pickle};
 use nasperf_pipe::data::signal::log_mel::{BANDS, LogMel, frames};
 use nasperf_pipe::data::signal::resample::resample;
 use nasperf_pipe::metrics::tallies::LabelScores;
+use nasperf_pipe::stages::context::Context;
 use nasperf_pipe::tasks::TASKS;
 use nasperf_pipe::tasks::ecg::folds::folds;
 use nasperf_pipe::tasks::spherical::projection::{chunk, rotation_of};
@@ -25,8 +26,8 @@ use rayon::prelude::{IndexedParallelIterator, ParallelIterator, ParallelSliceMut
 use rayon::prelude::{IntoParallelRefIterator, ParallelSlice};
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 /// Arrays for both sides, and ours: a function that computes one array of results, and one that gives it.
 struct Work {
@@ -34,6 +35,8 @@ struct Work {
     ours: Box<dyn FnMut() -> Vec<f32> + Send>,
     /// Of preparations, which write files: reads the array out of them. Others give theirs at once.
     read: Option<Box<dyn Fn() -> Vec<f32> + Send>>,
+    /// Of preparations: what moving their bytes alone costs.
+    floor: Option<Box<dyn FnMut() + Send>>,
 }
 
 struct Bench {
@@ -69,7 +72,7 @@ fn main() {
 
 fn compare(bench: &Bench, request: &Request) {
     let idle_mib = resident_mib();
-    let Work { arrays, mut ours, read } = request.pool.install(bench.make);
+    let Work { arrays, mut ours, read, floor } = request.pool.install(bench.make);
     let arguments = format!("--work {} --data {}", bench.peer, arrays.folder().display());
     let peer = Peer::start("preprocess.py", &arguments, request.pool.current_num_threads());
     let mut row = Row { name: bench.name.to_string(), request, peer, idle_mib };
@@ -83,6 +86,9 @@ fn compare(bench: &Bench, request: &Request) {
     row.compare("", Count::default(), "run", &mut || {
         ours();
     });
+    if let Some(mut floor) = floor {
+        row.compare("(floor)", Count::default(), "run", &mut floor);
+    }
 }
 
 /// Noise with a tone, so that bands differ.
@@ -103,7 +109,7 @@ fn log_mel() -> Work {
         pairs.for_each_init(|| mel.scratch(), |room, (map, clip)| mel.transform_into(clip, room, map));
         maps
     };
-    Work { arrays, ours: Box::new(ours), read: None }
+    Work { arrays, ours: Box::new(ours), read: None, floor: None }
 }
 
 fn resampling() -> Work {
@@ -112,7 +118,7 @@ fn resampling() -> Work {
     arrays.f32("clips", &[16, SAMPLES], &clips);
     let clips: Vec<Vec<f32>> = clips.chunks(SAMPLES).map(<[f32]>::to_vec).collect();
     let ours = move || clips.par_iter().map(|clip| resample(clip, 44_100, 22_050)).collect::<Vec<_>>().concat();
-    Work { arrays, ours: Box::new(ours), read: None }
+    Work { arrays, ours: Box::new(ours), read: None, floor: None }
 }
 
 /// As many clips and labels as the test split of FSD50K has (task specification §6.2).
@@ -130,7 +136,7 @@ fn ranking(measure: fn(&LabelScores) -> (f64, usize)) -> Work {
         tally.add(scores, truth);
     }
     let ours = move || vec![measure(&tally).0 as f32];
-    Work { arrays, ours: Box::new(ours), read: None }
+    Work { arrays, ours: Box::new(ours), read: None, floor: None }
 }
 
 fn precision() -> Work {
@@ -149,6 +155,7 @@ fn preparation(arrays: Arrays, task: &str, counts: &[(&str, u64)], result: &'sta
     let place = |name: &str| arrays.folder().join(name);
     let (raw, out, scratch) = (place("raw"), place("ours"), place("scratch"));
     let part = out.join("train.safetensors");
+    let floor = floor(raw.clone(), out.clone(), place("floor"));
     let ours = move || {
         let mut context = FolderContext::new(&raw, &out, &scratch);
         row.preparation.prepare(&counts, "embedded", &mut context).expect("good raw files");
@@ -160,7 +167,30 @@ fn preparation(arrays: Arrays, task: &str, counts: &[(&str, u64)], result: &'sta
         array.append_f32(0, array.shape.iter().product(), &mut values).expect("numbers");
         values
     };
-    Work { arrays, ours: Box::new(ours), read: Some(Box::new(read)) }
+    Work { arrays, ours: Box::new(ours), read: Some(Box::new(read)), floor: Some(Box::new(floor)) }
+}
+
+/// Reads all raw files and writes files as long as the prepared ones, by the calls that preparations make, and nothing else:
+/// what no preparation gets below. Columns "x" of its row are the most that one can be ahead of the peer.
+fn floor(raw: PathBuf, prepared: PathBuf, copies: PathBuf) -> impl FnMut() + Send {
+    let mut piece = vec![0u8; 1 << 16];
+    move || {
+        let mut context = FolderContext::new(&raw, &copies, &copies);
+        for name in context.names("raw") {
+            let mut file = context.open("raw", &name).expect("a raw file");
+            while file.read(&mut piece).expect("a raw file") > 0 {}
+        }
+        for entry in fs::read_dir(&prepared).expect("prepared files").flatten() {
+            let mut left = entry.metadata().expect("a prepared file").len() as usize;
+            let mut output = context.create(&entry.file_name().to_string_lossy()).expect("a file");
+            while left > 0 {
+                let now = left.min(piece.len());
+                output.write_all(&piece[..now]).expect("room on the disk");
+                left -= now;
+            }
+            output.close().expect("room on the disk");
+        }
+    }
 }
 
 /// As `preparation`, from what the task's generator writes.

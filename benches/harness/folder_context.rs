@@ -2,7 +2,7 @@
 
 use nasperf_pipe::stages::context::{Context, Output, Progress, StageError};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, IoSlice, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub struct FolderContext {
@@ -27,6 +27,10 @@ struct FileOutput(BufWriter<File>);
 impl Write for FileOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(pieces)
     }
 
     fn flush(&mut self) -> io::Result<()> {

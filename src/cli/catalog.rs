@@ -10,7 +10,7 @@ use crate::data::lock::lookup;
 use crate::digest::Digest;
 use crate::fidelity::SWITCHES;
 use crate::fingerprint::table::Table;
-use crate::manifest::starter::Candidate;
+use crate::manifest::guess::{Candidate, Values};
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
 use crate::spaces::SPACES;
 use crate::stages::entry::{Kind, Setting, StageEntry};
@@ -81,8 +81,13 @@ fn look(folder: &Path) -> Result<Vec<Candidate>, String> {
     let candidate = |array: FoundArray| Candidate {
         place: array.place.to_string(),
         shape: array.shape,
-        whole: array.whole,
-        binary: array.binary,
+        values: array.values.map(|seen| Values {
+            whole: seen.whole,
+            binary: seen.binary,
+            finite: seen.finite,
+            one_hot: seen.one_hot,
+            all: seen.all,
+        }),
     };
     Ok(inspect::look(folder)?.into_iter().map(candidate).collect())
 }

@@ -9,6 +9,8 @@ pub const NOTHING_MATCHED: u8 = 3;
 pub const MISS: u8 = 4;
 /// 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
+/// 128 + SIGPIPE.
+pub const READER_GONE: u8 = 141;
 /// 128 + SIGTERM.
 pub const TERMINATED: u8 = 143;
 

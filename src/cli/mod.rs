@@ -1,4 +1,5 @@
 //! The command line: one verb per file. `catalog` collects the tables; nobody else reads them.
+pub mod broken_pipe;
 pub mod bundle;
 pub mod catalog;
 pub mod check;

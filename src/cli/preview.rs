@@ -15,6 +15,13 @@ pub fn preview(options: &PreviewOptions) -> Outcome {
     let manifest = match &options.manifest {
         Some(manifest) => manifest.clone(),
         None => {
+            let tasks: Vec<String> = Catalog::collect().vocabulary.tasks.into_iter().map(|task| task.name).collect();
+            if !tasks.contains(&options.task) {
+                let (task, tasks) = (&options.task, tasks.join(", "));
+                return Err(Exit::usage(format!(
+                    "error: expected one of the tasks {tasks}, found `{task}`; for a task of your own add --manifest FILE"
+                )));
+            }
             let path = folder.path().join("preview.toml");
             let text = format!(
                 "[run]\nname = \"preview\"\nseeds = [0]\n[[grid]]\ntask = [\"{}\"]\nmethod = \"*\"\n[data]\nsource = \"embedded\"\n\

@@ -3,8 +3,8 @@
 use crate::cli::exit::{Outcome, USAGE};
 use crate::cli::options::{Cli, Verb};
 use crate::cli::{
-    bundle, check, completions, diff, doctor, exec_node, export, fetch, gc, graph, init, logs, plan, preview, report,
-    results, run, schema, status, why,
+    broken_pipe, bundle, check, completions, diff, doctor, exec_node, export, fetch, gc, graph, init, logs, plan,
+    preview, report, results, run, schema, status, why,
 };
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 /// Runs the command line and gives the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    broken_pipe::end_quietly();
     let cli = match Cli::try_parse_from(with_default_verb(arguments.into_iter().collect())) {
         Ok(cli) => cli,
         Err(error) => {

@@ -2,7 +2,7 @@
 //! The bytes are those of `artifacts/dataset.rs`'s `encode`, or the same tensors in another order. Knows no task.
 
 use safetensors::Dtype;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 
 /// A tensor to come.
 #[derive(Clone, Debug)]
@@ -98,6 +98,15 @@ impl<W: Write> Write for PartWriter<W> {
         Ok(count)
     }
 
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if pieces.iter().map(|piece| piece.len() as u64).sum::<u64>() > self.left {
+            return Err(io::Error::other("more bytes than the promised tensors hold"));
+        }
+        let count = self.output.write_vectored(pieces)?;
+        self.left -= count as u64;
+        Ok(count)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.output.flush()
     }
@@ -108,7 +117,7 @@ mod tests {
     use super::{PartWriter, Promise, little_endian};
     use crate::artifacts::dataset::{Array, decode, encode};
     use safetensors::Dtype;
-    use std::io::Write;
+    use std::io::{IoSlice, Write};
 
     #[test]
     fn values_are_little_endian() {
@@ -155,7 +164,8 @@ mod tests {
         let promise = [Promise { name: "x", dtype: Dtype::U8, shape: &[3] }];
         let mut writer = PartWriter::start(Vec::new(), &promise).unwrap();
         assert!(writer.write_all(&[0; 4]).is_err());
-        writer.write_all(&[0; 2]).unwrap();
+        assert!(writer.write_vectored(&[IoSlice::new(&[0; 2]), IoSlice::new(&[0; 2])]).is_err());
+        assert_eq!(writer.write_vectored(&[IoSlice::new(&[0]), IoSlice::new(&[0])]).unwrap(), 2);
         assert!(writer.finish().is_err());
     }
 }

@@ -33,8 +33,9 @@ impl<'a> Machine<'a> {
     /// Long byte strings go to nameless files in `scratch`. More may be read than the pickle holds.
     pub fn new(reader: &'a mut dyn Read, scratch: &'a Path, taker: Option<&'a mut Taker<'a>>) -> Self {
         let (objects, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
-        // most reads are of one byte; those of arrays pass the buffer by
-        let reader = BufReader::with_capacity(1 << 13, reader);
+        // Most reads are of one byte; those of arrays pass the buffer by, but for what it holds of them, which is copied twice:
+        // of many short arrays a large buffer would hold the half.
+        let reader = BufReader::with_capacity(1 << 10, reader);
         Machine { reader, at: 0, scratch, taker, taken: 0, objects, stack, marks, memo: BTreeMap::new() }
     }
 

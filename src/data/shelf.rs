@@ -2,38 +2,44 @@
 //! once they are many. Knows no format.
 
 use crate::data::spill::pour;
+use memmap2::MmapMut;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Above this many bytes a shelf goes to disk.
-const IN_MEMORY: u64 = 64 << 20;
-
-/// Memory grows by so many bytes: one growing vector would be copied each time.
-const PIECE: usize = 1 << 20;
+const IN_MEMORY: usize = 64 << 20;
 
 /// Takes byte strings in.
 pub struct Shelf {
     folder: PathBuf,
-    /// All full but the last.
-    memory: Vec<Vec<u8>>,
+    /// Room for as many bytes as `limit`, which the system gives when they are first written, in large pages where it can:
+    /// one by one, small pages cost as much as the bytes that they take.
+    memory: Option<MmapMut>,
     file: Option<BufWriter<File>>,
     end: u64,
-    limit: u64,
+    limit: usize,
 }
 
 impl Shelf {
     /// The scratch file, if one is needed, lies in `folder` without a name.
     pub fn new(folder: &Path) -> Self {
-        Shelf { folder: folder.to_path_buf(), memory: Vec::new(), file: None, end: 0, limit: IN_MEMORY }
+        Shelf { folder: folder.to_path_buf(), memory: None, file: None, end: 0, limit: IN_MEMORY }
     }
 
-    /// Makes sure that `more` bytes may come.
+    /// Makes sure that `more` bytes may come: that there is memory for them, or else a file.
     fn expect(&mut self, more: u64) -> io::Result<()> {
-        if self.file.is_none() && self.end.saturating_add(more) > self.limit {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        if self.end.saturating_add(more) > self.limit as u64 {
             let mut file = BufWriter::with_capacity(1 << 16, tempfile::tempfile_in(&self.folder)?);
-            self.memory.drain(..).try_for_each(|piece| file.write_all(&piece))?;
+            if let Some(memory) = self.memory.take() {
+                file.write_all(&memory[..self.end as usize])?;
+            }
             self.file = Some(file);
+        } else if self.memory.is_none() {
+            self.memory = Some(room(self.limit)?);
         }
         Ok(())
     }
@@ -41,23 +47,14 @@ impl Shelf {
     /// Puts up to `len` bytes of a reader behind all others; how many there were. Where they begin is what `end` was.
     pub fn fill(&mut self, reader: &mut dyn Read, len: u64) -> io::Result<u64> {
         self.expect(len)?;
-        let mut done = 0;
-        if let Some(file) = &mut self.file {
-            done = pour(reader, file, len)?;
-        }
-        while self.file.is_none() && done < len {
-            match self.memory.last_mut().filter(|piece| piece.len() < PIECE) {
-                Some(piece) => {
-                    let room = (len - done).min((PIECE - piece.len()) as u64);
-                    let count = Read::take(&mut *reader, room).read_to_end(piece)?;
-                    done += count as u64;
-                    if (count as u64) < room {
-                        break;
-                    }
-                }
-                None => self.memory.push(Vec::with_capacity(PIECE)),
+        let done = match (&mut self.file, &mut self.memory) {
+            (Some(file), _) => pour(reader, file, len)?,
+            (None, Some(memory)) => {
+                let from = self.end as usize;
+                read_into(reader, &mut memory[from..from + len as usize])?
             }
-        }
+            (None, None) => 0,
+        };
         self.end += done;
         Ok(done)
     }
@@ -69,42 +66,60 @@ impl Shelf {
 
     /// Puts bytes behind all others; where they begin.
     pub fn put(&mut self, mut bytes: &[u8]) -> io::Result<u64> {
-        self.expect(bytes.len() as u64)?;
         let at = self.end;
-        self.end += bytes.len() as u64;
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes)?;
-            return Ok(at);
-        }
-        while !bytes.is_empty() {
-            match self.memory.last_mut().filter(|piece| piece.len() < PIECE) {
-                Some(piece) => {
-                    let (now, rest) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
-                    piece.extend_from_slice(now);
-                    bytes = rest;
-                }
-                None => self.memory.push(Vec::with_capacity(PIECE)),
-            }
-        }
+        let len = bytes.len() as u64;
+        self.fill(&mut bytes, len)?;
         Ok(at)
     }
 
     /// All bytes are there: from now on they are taken.
     pub fn finish(mut self) -> io::Result<Shelved> {
         let file = self.file.take().map(|file| file.into_inner().map_err(|e| e.into_error())).transpose()?;
-        Ok(Shelved { memory: self.memory, file, room: Vec::new() })
+        Ok(Shelved { memory: self.memory, end: self.end as usize, file, room: Vec::new() })
     }
+}
+
+/// Memory for `len` bytes that is taken from the system as it is written.
+fn room(len: usize) -> io::Result<MmapMut> {
+    let memory = MmapMut::map_anon(len.max(1))?;
+    // a wish: without large pages it works as well
+    #[cfg(target_os = "linux")]
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Ok(memory)
+}
+
+/// Reads until `to` is full or the reader ends; how many bytes there were.
+fn read_into(reader: &mut dyn Read, to: &mut [u8]) -> io::Result<u64> {
+    let mut done = 0;
+    while done < to.len() {
+        match reader.read(&mut to[done..]) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done as u64)
 }
 
 /// Gives byte strings out.
 pub struct Shelved {
-    memory: Vec<Vec<u8>>,
+    memory: Option<MmapMut>,
+    /// Bytes in memory.
+    end: usize,
     file: Option<File>,
     /// What was read last from the file.
     room: Vec<u8>,
 }
 
 impl Shelved {
+    /// The `len` bytes from `at` on, where they are in memory.
+    pub fn held(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let memory = &self.memory.as_ref()?[..self.end];
+        let from = usize::try_from(at).ok()?;
+        memory.get(from..from.checked_add(len)?)
+    }
+
     /// Writes the `len` bytes from `at` on, which were put there.
     pub fn take(&mut self, at: u64, len: usize, to: &mut dyn Write) -> io::Result<()> {
         if let Some(file) = &mut self.file {
@@ -113,17 +128,10 @@ impl Shelved {
             file.read_exact(&mut self.room)?;
             return to.write_all(&self.room);
         }
-        let (mut at, end) = (at as usize, at as usize + len);
-        while at < end {
-            let piece = self.memory.get(at / PIECE).map_or(&[][..], |piece| &piece[(at % PIECE).min(piece.len())..]);
-            if piece.is_empty() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let piece = &piece[..piece.len().min(end - at)];
-            to.write_all(piece)?;
-            at += piece.len();
+        if len == 0 {
+            return Ok(()); // of no bytes at all there is no memory
         }
-        Ok(())
+        to.write_all(self.held(at, len).ok_or(io::ErrorKind::UnexpectedEof)?)
     }
 }
 
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn bytes_come_back_in_any_order_from_memory_and_from_disk() {
         let folder = tempfile::tempdir().unwrap();
-        for (limit, on_disk) in [(10, true), (3 << 20, true), (u64::MAX, false)] {
+        for (limit, on_disk) in [(10, true), (3 << 20, true), (64 << 20, false)] {
             let mut shelf = Shelf { limit, ..Shelf::new(folder.path()) };
             // of 0 bytes to more than a piece
             let strings: Vec<Vec<u8>> = (0..20).map(|n| vec![n; usize::from(n) % 7 * 200_000]).collect();
@@ -154,8 +162,10 @@ mod tests {
                 let mut bytes = Vec::new();
                 shelved.take(places[n], strings[n].len(), &mut bytes).unwrap();
                 assert_eq!(bytes, strings[n]);
+                assert!(shelved.held(places[n], strings[n].len()).is_none_or(|held| held == strings[n] && !on_disk));
             }
             assert!(shelved.take(places[19], 2_000_000, &mut Vec::new()).is_err());
+            assert!(shelved.take(u64::MAX, 1, &mut Vec::new()).is_err());
         }
     }
 }

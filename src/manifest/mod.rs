@@ -7,6 +7,7 @@ pub mod expand;
 pub mod file;
 pub mod flatten;
 pub mod grid;
+pub mod guess;
 pub mod layer;
 pub mod load;
 pub mod overrides;

@@ -1,17 +1,8 @@
 //! Writes a manifest for a folder of arrays: finds inputs and targets by their names and shapes, says what it assumed.
 //! Knows no file's format.
 
+use crate::manifest::guess::{Candidate, guess, same_rows};
 use std::fmt::Write;
-
-/// An array of the folder, as far as a manifest is concerned.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    /// `file` or `file:array`.
-    pub place: String,
-    pub shape: Vec<usize>,
-    pub whole: bool,
-    pub binary: bool,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
@@ -73,43 +64,6 @@ fn split(words: &[String]) -> Split {
     }
 }
 
-/// What the shapes mean.
-struct Guess {
-    dimension: usize,
-    kind: &'static str,
-    channels_last: bool,
-}
-
-fn guess(x: &Candidate, y: &Candidate) -> Result<Guess, String> {
-    let kind = match y.shape.len() {
-        1 if y.whole => "point",
-        2 if y.shape[1] == 1 && y.whole => "point",
-        2 if y.binary && x.shape[1..] != y.shape[1..] => "multi-label",
-        _ if y.shape.len() >= 2 => "dense",
-        _ => {
-            return Err(format!(
-                "`{}` of shape {:?} holds neither classes 0, 1, …, nor labels 0 and 1, nor a value per position",
-                y.place, y.shape
-            ));
-        }
-    };
-    let spatial = |from: &[usize]| y.shape.ends_with(from);
-    let (dimension, channels_last) = match x.shape[1..] {
-        [_] => (1, false),
-        // a field per field: no channels
-        [_, _] if kind == "dense" && y.shape[1..] == x.shape[1..] => (2, false),
-        [channels, length] if kind == "dense" => (1, spatial(&[channels]) && !spatial(&[length])),
-        [first, second] if first <= 16 || second <= 16 => (1, first > second),
-        [first, second] if first * 4 <= second => (1, false),
-        [_, _] => (2, false),
-        [first, _, last] => (2, last <= 4 && first > 4),
-        _ => {
-            return Err(format!("`{}` of shape {:?}: expected (N,L), (N,C,L), (N,H,W) or (N,C,H,W)", x.place, x.shape));
-        }
-    };
-    Ok(Guess { dimension, kind, channels_last })
-}
-
 /// The text of a manifest that trains the default network on the arrays of a folder.
 ///
 /// # Errors
@@ -135,9 +89,16 @@ pub fn manifest(name: &str, dir: &str, own_name: &str, arrays: &[Candidate]) -> 
         ((Some(one), _), _) | (_, (Some(one), _)) => Err(format!("`{}` has no partner", one.place)),
     };
     let listed = || {
-        let line = |array: &Candidate| format!("  {} {:?}", array.place, array.shape);
+        let line = |array: &Candidate| match &array.values {
+            Ok(_) => format!("  {} {:?}", array.place, array.shape),
+            Err(problem) => format!("  {problem}"),
+        };
         let lines: Vec<String> = arrays.iter().map(line).collect();
-        if lines.is_empty() { "  no .npy, .npz or .safetensors file".to_string() } else { lines.join("\n") }
+        if lines.is_empty() {
+            "  no .npy, .npz or .safetensors file; np.savez(\"data.npz\", x=x, y=y) writes one".to_string()
+        } else {
+            lines.join("\n")
+        }
     };
     let hint =
         "call inputs `x` and targets `y` (x.npy, y.npy; x_train.npy, y_test.npy; or arrays of these names in an npz)";
@@ -146,19 +107,22 @@ pub fn manifest(name: &str, dir: &str, own_name: &str, arrays: &[Candidate]) -> 
     };
     let guess = guess(x, y)?;
     let more = |split: Split, word: &str| -> Result<String, String> {
-        Ok(pair(split)?
-            .map_or_else(String::new, |(x, y)| format!("{word}_x = \"{}\"\n{word}_y = \"{}\"\n", x.place, y.place)))
+        let Some((x, y)) = pair(split)? else { return Ok(String::new()) };
+        [x, y].into_iter().try_for_each(|array| array.values.as_ref().map(drop).map_err(Clone::clone))?;
+        same_rows(x, y)?;
+        Ok(format!("{word}_x = \"{}\"\n{word}_y = \"{}\"\n", x.place, y.place))
     };
     let (validation, test) = (more(Split::Validation, "validation")?, more(Split::Test, "test")?);
     let batch = (x.shape[0] / 8).clamp(1, 32);
     let mut text = String::new();
     let shapes = format!("{} {:?} with {} {:?}", x.place, x.shape, y.place, y.shape);
+    let notes: String = guess.notes.iter().map(|note| format!("# Note:     {note}\n")).collect();
     let _ = write!(
         text,
         "# Purpose:  a task of your own: {shapes}, taken as {}D {}.\n\
          # Command:  nasperf-pipe {own_name}\n\
          # Duration: minutes; the network is small. Without [network] it has its published size.\n\
-         # Result:   report/{name}/: the test score beside the trivial predictor's, three seeds.\n\n\
+         # Result:   report/{name}/: the test score beside the trivial predictor's, three seeds.\n{notes}\n\
          [run]\nname = \"{name}\"\nseeds = [0, 1, 2]\n\n\
          [task.{name}]\ndimension = {}\nkind = \"{}\"  # point: one class; multi-label: several; dense: a value per position\n\
          dir = \"{dir}\"\nx = \"{}\"\ny = \"{}\"\n{validation}{test}",
@@ -177,18 +141,21 @@ pub fn manifest(name: &str, dir: &str, own_name: &str, arrays: &[Candidate]) -> 
     let batch = if guess.kind == "dense" { batch.min(8) } else { batch };
     let _ = write!(
         text,
-        "\n[[grid]]\ntask = [\"{name}\"]\nmethod = [\"wrn/default\"]\n\n[network]\nwidth = 4\n\n\
-         [retrain]\nepochs = 30\nbatch = {batch}\n{rate}"
+        "\n[[grid]]\ntask = [\"{name}\"]\nmethod = [\"{}\"]\n\n[network]\nwidth = 4\n\n\
+         [retrain]\nepochs = 30\nbatch = {batch}\n{rate}",
+        guess.method
     );
     Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, manifest};
+    use super::manifest;
+    use crate::manifest::guess::{Candidate, Values};
 
     fn array(place: &str, shape: &[usize], whole: bool, binary: bool) -> Candidate {
-        Candidate { place: place.to_string(), shape: shape.to_vec(), whole, binary }
+        let values = Values { whole, binary, finite: true, one_hot: binary && shape.len() == 2, all: None };
+        Candidate { place: place.to_string(), shape: shape.to_vec(), values: Ok(values) }
     }
 
     #[test]
@@ -199,6 +166,7 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(!text.contains("channels_last"));
+        assert!(text.contains("# Note:     each row of d.npz:y has exactly one 1."), "{text}");
     }
 
     #[test]
@@ -235,5 +203,15 @@ mod tests {
         assert!(manifest("mine", "d", "mine.toml", &two).unwrap_err().contains("both"));
         let odd = [array("x.npy", &[3, 4], false, false), array("y.npy", &[3], false, false)];
         assert!(manifest("mine", "d", "mine.toml", &odd).unwrap_err().contains("neither classes"));
+        let texts = Candidate { values: Err("y.npy: found texts".into()), ..array("y.npy", &[3], false, false) };
+        let one = array("x.npy", &[3, 4], true, true);
+        assert_eq!(
+            manifest("mine", "d", "mine.toml", &[one.clone(), texts.clone()]).unwrap_err(),
+            "y.npy: found texts"
+        );
+        assert!(manifest("mine", "d", "mine.toml", &[texts]).unwrap_err().contains("found:\n  y.npy: found texts"));
+        let test = [("x_test.npy", 5), ("y_test.npy", 4)].map(|(place, rows)| array(place, &[rows, 1], true, false));
+        let all = [&[one, array("y.npy", &[3], true, false)][..], &test].concat();
+        assert!(manifest("mine", "d", "mine.toml", &all).unwrap_err().contains("`y_test.npy`: expected 5 rows"));
     }
 }

@@ -48,6 +48,7 @@ fn label(svg: &mut Svg, x: f64, y: f64, text: &str) {
 
 fn panel(svg: &mut Svg, x: f64, y: f64, channels: usize, spatial: &[usize], values: &[f32]) {
     match spatial {
+        [length] if letters(channels, *length, values) => text(svg, x, y, channels, *length, values),
         [length] => series(svg, x, y, channels, *length, values),
         [height, width] => plane(svg, x, y, channels, [*height, *width], values),
         _ => {}
@@ -92,6 +93,29 @@ fn series(svg: &mut Svg, x: f64, y: f64, channels: usize, length: usize, values:
     }
 }
 
+/// Whether a series is a text over an alphabet, such as a genome's: at most one channel is 1 at a position, the others are 0,
+/// and most positions have a letter (events of channels leave most empty).
+fn letters(channels: usize, length: usize, values: &[f32]) -> bool {
+    let at = |position: usize| (0..channels).map(move |channel| values[channel * length + position]);
+    (2..=COLOURS.len()).contains(&channels)
+        && values.iter().all(|value| *value == 0.0 || *value == 1.0)
+        && (0..length).all(|position| at(position).sum::<f32>() <= 1.0)
+        && 2.0 * values.iter().sum::<f32>() > length as f32
+}
+
+/// A series of letters as a page of coloured squares, line by line: curves over each other would show nothing. Positions
+/// without a letter are white.
+fn text(svg: &mut Svg, x: f64, y: f64, channels: usize, length: usize, values: &[f32]) {
+    let side = (length as f64).sqrt().ceil() as usize;
+    let colour = |position: usize| {
+        let channel = (0..channels).find(|channel| position < length && values[channel * length + position] == 1.0);
+        let byte = |at: usize| channel.and_then(|c| u8::from_str_radix(&COLOURS[c][at..at + 2], 16).ok());
+        [1, 3, 5].map(|at| byte(at).unwrap_or(255))
+    };
+    let pixels: Vec<u8> = (0..side * side).flat_map(colour).collect();
+    image(svg, x, y, [side, side], &pixels, true);
+}
+
 /// Three channels as red, green and blue; of any other number the first as grey.
 fn plane(svg: &mut Svg, x: f64, y: f64, channels: usize, [height, width]: [usize; 2], values: &[f32]) {
     let points = height * width;
@@ -103,7 +127,11 @@ fn plane(svg: &mut Svg, x: f64, y: f64, channels: usize, [height, width]: [usize
         (255.0 * ((values[channel * points + at] - low) / (high - low)).clamp(0.0, 1.0)) as u8
     };
     let pixels: Vec<u8> = (0..points).flat_map(|at| (0..colours).map(move |channel| byte(at, channel))).collect();
-    let Some(picture) = png(&pixels, width, height, colours == 3) else { return };
+    image(svg, x, y, [height, width], &pixels, colours == 3);
+}
+
+fn image(svg: &mut Svg, x: f64, y: f64, [height, width]: [usize; 2], pixels: &[u8], colour: bool) {
+    let Some(picture) = png(pixels, width, height, colour) else { return };
     let data = format!("data:image/png;base64,{}", STANDARD.encode(picture));
     let scale = PANEL / height.max(width) as f64;
     let place = [x, y, scale * width as f64, scale * height as f64].map(|v| format!("{v:.2}"));
@@ -149,6 +177,9 @@ mod tests {
         assert_eq!(picture, draw("pictures", &[sample(3, &[4, 5], None), sample(3, &[4, 5], None)]));
         let series = String::from_utf8(draw("series", &[sample(2, &[30], None)])).unwrap();
         assert_eq!(series.matches("<polyline").count(), 2);
+        let genome = Sample { input: vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0], ..sample(2, &[3], None) };
+        let letters = String::from_utf8(draw("letters", &[genome])).unwrap();
+        assert_eq!((letters.matches("data:image/png").count(), letters.matches("<polyline").count()), (1, 0));
         let field = sample(57, &[6, 6], Some((1, vec![3.0; 36])));
         let dense = String::from_utf8(draw("fields", &[field])).unwrap();
         assert_eq!(dense.matches("data:image/png").count(), 2);

@@ -135,6 +135,47 @@ fn what_does_not_fit_is_said_before_anything_runs() {
 }
 
 #[test]
+fn init_says_what_is_wrong_with_an_array() {
+    let lab = Lab::new("");
+    std::fs::create_dir(lab.path("d")).unwrap();
+    let init = |expected: &str| {
+        let said = lab.expect(2, &["init", "--data", "d"]);
+        assert!(said.err.contains(expected), "{expected}\n{}", said.err);
+    };
+    init("np.savez(\"data.npz\", x=x, y=y)");
+    npy(&lab.path("d/x.npy"), "<f4", &[4, 2, 5], &floats(&[0.5; 40]));
+    npy(&lab.path("d/y.npy"), "<U1", &[4], &[b'a'; 16]);
+    init("y.npy: expected numbers, found texts; for classes save their numbers");
+    npy(&lab.path("d/y.npy"), "<c8", &[4], &[0; 32]);
+    init("y.npy: expected numbers, found complex numbers");
+    npy(&lab.path("d/y.npy"), "<i8", &[4], &[0; 24]);
+    init("y.npy, offset");
+    npy(&lab.path("d/y.npy"), "<i8", &[3], &[0; 24]);
+    init("`y.npy`: expected 4 rows as in `x.npy`, found 3");
+    npy(&lab.path("d/y.npy"), "<f4", &[4], &floats(&[0.0, 1.0, f32::NAN, 1.0]));
+    init("`y.npy`: expected finite values, found NaN");
+    // the same where a manifest names the arrays, before anything runs
+    npy(&lab.path("d/y.npy"), "<U1", &[4], &[b'a'; 16]);
+    lab.write("own.toml", OWN);
+    assert!(lab.expect(2, &["check", "own.toml"]).err.contains("found texts; for classes save their numbers"));
+}
+
+#[test]
+fn a_value_per_position_of_a_series_gets_a_network_that_has_it() {
+    let lab = Lab::new("");
+    std::fs::create_dir(lab.path("sums")).unwrap();
+    let (x, _) = series(24);
+    let sums: Vec<f32> =
+        x.chunks(80).flat_map(|row| (0..40).map(|at| row[at] + row[40 + at]).collect::<Vec<_>>()).collect();
+    npy(&lab.path("sums/x.npy"), "<f4", &[24, 2, 40], &floats(&x));
+    npy(&lab.path("sums/y.npy"), "<f4", &[24, 40], &floats(&sums));
+    let said = lab.expect(0, &["init", "--data", "sums"]);
+    assert!(said.out.contains("method = [\"darts/default\"]"), "{}", said.out);
+    lab.expect(0, &["sums.toml", "--set", "run.seeds=[0]", "--set", "retrain.epochs=1"]);
+    assert!(lab.executed().iter().any(|node| node.starts_with("evaluate")));
+}
+
+#[test]
 fn a_bundle_makes_another_cache_whole() {
     let lab = Lab::new(crate::support::lab::SMALL);
     lab.expect(0, &["m.toml"]);
@@ -165,5 +206,6 @@ fn every_task_can_be_looked_at() {
         let drawn = figure.matches("<image").count() + figure.matches("<polyline").count();
         assert_eq!(drawn, 4, "{task}");
     }
-    assert!(lab.expect(2, &["preview", "cifar10"]).err.contains("cifar100"));
+    let said = lab.expect(2, &["preview", "cifar10"]);
+    assert!(said.err.contains("cifar100") && said.err.contains("--manifest"), "{}", said.err);
 }

@@ -12,6 +12,14 @@ fn root() -> &'static Path {
 }
 
 #[test]
+fn a_reader_that_went_away_ends_the_program_without_a_word() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Lab::new("").command(&["schema"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
+}
+
+#[test]
 fn the_catalog_is_sound_and_the_shipped_schema_is_its_own() {
     let catalog = Catalog::collect();
     assert_eq!(catalog.vocabulary.conflicts(), Vec::<String>::new());

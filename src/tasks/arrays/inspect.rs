@@ -19,16 +19,29 @@ const LOOKED_AT: usize = 1 << 16;
 pub struct FoundArray {
     pub place: Place,
     pub shape: Vec<usize>,
-    /// All values looked at are whole numbers of at least 0.
+    /// The error says why it holds no numbers that can be read, and what to save instead.
+    pub values: Result<Seen, String>,
+}
+
+/// What the values looked at are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Whole numbers of at least 0.
     pub whole: bool,
-    /// All values looked at are 0 or 1.
+    /// 0 or 1.
     pub binary: bool,
+    /// Neither NaN nor infinite.
+    pub finite: bool,
+    /// Rows of three values or more, of which one is 1 and the others are 0.
+    pub one_hot: bool,
+    /// Largest value, and how many different ones, where all values of the array were looked at.
+    pub all: Option<(f32, usize)>,
 }
 
 /// Arrays of all npy, npz and safetensors files in `folder`, by file name and place in the file.
 ///
 /// # Errors
-/// The folder or a file cannot be read, or a file is damaged: the message names it.
+/// The folder or a file cannot be read, or the frame of a file is damaged: the message names it.
 pub fn look(folder: &Path) -> Result<Vec<FoundArray>, String> {
     let listing = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut names: Vec<String> = Vec::new();
@@ -81,7 +94,8 @@ fn shape_of(folder: &Path, place: &Place) -> Result<Vec<usize>, String> {
     one(&place.file, &mut BufReader::new(file), &mut found)?;
     let names: Vec<String> = found.iter().map(|array: &FoundArray| array.place.to_string()).collect();
     let array = found.into_iter().find(|array| array.place == *place);
-    array.map(|array| array.shape).ok_or_else(|| format!("`{place}` is not there; found {}", names.join(", ")))
+    let array = array.ok_or_else(|| format!("`{place}` is not there; found {}", names.join(", ")))?;
+    array.values.map(|_| array.shape)
 }
 
 struct Trouble(String);
@@ -95,12 +109,12 @@ impl From<NpzError> for Trouble {
 fn one(name: &str, reader: &mut dyn Read, found: &mut Vec<FoundArray>) -> Result<(), String> {
     if name.ends_with(".npy") {
         let npy = Npy::open(name, reader).map_err(|e| e.to_string())?;
-        found.extend(of_npy(Place { file: name.to_string(), array: None }, npy));
+        found.push(of_npy(Place { file: name.to_string(), array: None }, npy));
         return Ok(());
     }
     if name.ends_with(".npz") {
         let listed = arrays::<Trouble>(name, reader, &mut |array, npy| {
-            found.extend(of_npy(Place { file: name.to_string(), array: Some(array.to_string()) }, npy));
+            found.push(of_npy(Place { file: name.to_string(), array: Some(array.to_string()) }, npy));
             Ok(())
         });
         return listed.map_err(|trouble| trouble.0);
@@ -114,24 +128,44 @@ fn one(name: &str, reader: &mut dyn Read, found: &mut Vec<FoundArray>) -> Result
             values.extend(piece.iter().take(LOOKED_AT - values.len().min(LOOKED_AT)));
             Ok(())
         });
-        // what is no array of numbers is passed over
-        if looked.is_ok() {
-            found.push(described(place, shape, &values));
-        }
+        let values = looked.map(|()| seen(&shape, &values)).map_err(|e| e.to_string());
+        found.push(FoundArray { place, shape, values });
     }
     Ok(())
 }
 
-/// `None` for arrays of objects and texts.
-fn of_npy<R: Read>(place: Place, mut npy: Npy<R>) -> Option<FoundArray> {
-    let shape = npy.header().shape.clone();
-    let mut values = vec![0f32; npy.header().elements().min(LOOKED_AT)];
-    npy.next_f32(&mut values).ok()?;
-    Some(described(place, shape, &values))
+fn of_npy<R: Read>(place: Place, mut npy: Npy<R>) -> FoundArray {
+    let header = npy.header();
+    let (shape, count) = (header.shape.clone(), header.elements().min(LOOKED_AT));
+    let instead = match header.kind {
+        'U' | 'S' => "texts; for classes save their numbers: np.unique(y, return_inverse=True)[1]",
+        'O' => "Python objects; save one array of numbers, all rows of one shape: np.stack",
+        'c' => "complex numbers; save real and imaginary parts as two channels",
+        _ => "",
+    };
+    let mut values = vec![0f32; count];
+    let values = if instead.is_empty() {
+        npy.next_f32(&mut values).map(|()| seen(&shape, &values)).map_err(|e| e.to_string())
+    } else {
+        Err(format!("{place}: expected numbers, found {instead}"))
+    };
+    FoundArray { place, shape, values }
 }
 
-fn described(place: Place, shape: Vec<usize>, values: &[f32]) -> FoundArray {
-    let whole = values.iter().all(|v| *v >= 0.0 && v.fract() == 0.0);
+/// Of the first values of an array.
+fn seen(shape: &[usize], values: &[f32]) -> Seen {
+    let row = shape.get(1..).unwrap_or_default().iter().product::<usize>();
+    let one = |row: &[f32]| row.iter().filter(|v| **v == 1.0).count() == 1;
     let binary = values.iter().all(|v| *v == 0.0 || *v == 1.0);
-    FoundArray { place, shape, whole, binary }
+    let mut different = values.to_vec();
+    different.sort_by(f32::total_cmp);
+    different.dedup();
+    let complete = shape.iter().product::<usize>() == values.len();
+    Seen {
+        whole: values.iter().all(|v| *v >= 0.0 && v.fract() == 0.0),
+        binary,
+        finite: values.iter().all(|v| v.is_finite()),
+        one_hot: binary && shape.len() == 2 && row > 2 && values.chunks_exact(row).all(one),
+        all: different.last().filter(|_| complete).map(|most| (*most, different.len())),
+    }
 }

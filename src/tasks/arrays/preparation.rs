@@ -136,9 +136,7 @@ impl<'a> Set<'a> {
         }
         match out.iter().find(|value| !value.is_finite()) {
             None => Ok(()),
-            Some(value) => {
-                Err(StageError::Data(format!("{}, row {index}: expected finite values, found {value}", self.x.place)))
-            }
+            Some(value) => Err(not_finite(self.x, index, *value)),
         }
     }
 }
@@ -235,11 +233,21 @@ fn target(options: &Options, sets: &[&Set<'_>]) -> Result<Target, StageError> {
     }
 }
 
+fn not_finite(array: &Staged, row: usize, value: f32) -> StageError {
+    StageError::Data(format!(
+        "{}, row {row}: expected finite values, found {value}; replace it, or leave the row out of inputs and targets",
+        array.place
+    ))
+}
+
 fn class(y: &Staged, row: usize, value: f32) -> Result<u32, StageError> {
     if value >= 0.0 && value.fract() == 0.0 && value < 16_777_216.0 {
         return Ok(value as u32);
     }
-    Err(StageError::Data(format!("{}, row {row}: expected a class 0, 1, …, found {value}", y.place)))
+    Err(StageError::Data(format!(
+        "{}, row {row}: expected a class 0, 1, …, found {value}; np.unique(y, return_inverse=True)[1] numbers classes so",
+        y.place
+    )))
 }
 
 struct Writer<'a> {
@@ -289,7 +297,7 @@ impl Writer<'_> {
                 _ => raw.iter().flat_map(|value| value.to_le_bytes()).collect(),
             };
             if let Some(value) = raw.iter().find(|value| !value.is_finite()) {
-                return Err(StageError::Data(format!("{}, row {row}: expected finite values, found {value}", y.place)));
+                return Err(not_finite(y, *row, *value));
             }
             writer.write_all(&bytes)?;
         }

@@ -18,6 +18,9 @@ use std::io::{self, Write};
 /// Fewer recordings cannot be split three ways.
 const FEWEST: usize = 10;
 
+/// Recordings written at once: some megabytes.
+const RUN: usize = 256;
+
 /// See `contract/preparation.rs`.
 pub struct EcgPreparation;
 
@@ -175,15 +178,13 @@ impl Chosen<'_> {
         output: &mut dyn Write,
         context: &dyn Context,
     ) -> Result<(), StageError> {
-        for (done, number) in self.numbers.iter().enumerate() {
+        for (run, numbers) in self.numbers.chunks(RUN).enumerate() {
             if context.stop_asked() {
                 return Err(StageError::Interrupted);
             }
-            recordings.write(*number, output)?;
-            if done % 256 == 0 {
-                let (done, total) = (done as u64, self.numbers.len() as u64);
-                context.progress(Progress { unit: "recording", done, total, note: self.part });
-            }
+            recordings.write_run(numbers, output)?;
+            let (done, total) = ((run * RUN + numbers.len()) as u64, self.numbers.len() as u64);
+            context.progress(Progress { unit: "recording", done, total, note: self.part });
         }
         Ok(())
     }

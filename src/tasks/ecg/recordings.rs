@@ -4,7 +4,7 @@
 use crate::data::part::little_endian;
 use crate::data::shelf::{Shelf, Shelved};
 use crate::stages::context::StageError;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 
 /// Samples of one recording as a file gave them.
@@ -181,6 +181,30 @@ pub struct Recordings {
 }
 
 impl Recordings {
+    /// Writes recordings one behind the other, each as `write` does it; those in memory go out from where they are.
+    pub fn write_run(&mut self, numbers: &[usize], output: &mut dyn Write) -> Result<(), StageError> {
+        let held = |number: &usize| self.shelf.held(self.list[*number].at, 2 * self.list[*number].len);
+        let pieces: Option<Vec<&[u8]>> = numbers.iter().map(held).collect();
+        let Some(pieces) = pieces.filter(|_| self.whole) else {
+            return numbers.iter().try_for_each(|number| self.write(*number, output));
+        };
+        for (number, piece) in numbers.iter().zip(&pieces) {
+            let values = piece.as_chunks::<2>().0;
+            check(&self.list[*number].name, values.len(), values.iter().all(|value| *value == values[0]))?;
+        }
+        let mut pieces: Vec<IoSlice<'_>> = pieces.into_iter().map(IoSlice::new).collect();
+        let mut left = &mut pieces[..];
+        while !left.is_empty() {
+            match output.write_vectored(left) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(count) => IoSlice::advance_slices(&mut left, count),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the values as little-endian bytes: 16-bit integers where all recordings are whole, else single precision.
     pub fn write(&mut self, number: usize, output: &mut dyn Write) -> Result<(), StageError> {
         let Recording { len, whole, at, ref name } = self.list[number];
@@ -249,8 +273,12 @@ mod tests {
         let mut bytes = Vec::new();
         recordings.write(1, &mut bytes).unwrap();
         assert_eq!(bytes, [1, 2, 1, 2, 1, 3]);
-        let error = recordings.write(0, &mut bytes).unwrap_err().to_string();
-        assert!(error.starts_with("r0: ") && error.contains("all alike"), "{error}");
+        recordings.write_run(&[1, 1], &mut bytes).unwrap();
+        assert_eq!(bytes, [1, 2, 1, 2, 1, 3].repeat(3));
+        let one = recordings.write(0, &mut bytes).unwrap_err().to_string();
+        let several = recordings.write_run(&[1, 0], &mut bytes).unwrap_err().to_string();
+        assert!(one.starts_with("r0: ") && one.contains("all alike"), "{one}");
+        assert_eq!(one, several);
     }
 
     #[test]
