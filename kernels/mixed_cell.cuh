@@ -36,8 +36,6 @@ __device__ __forceinline__ Row load_row(const int* t) {
             t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16]};
 }
 
-__device__ __forceinline__ float rectified(float v) { return v < 0.0f ? 0.0f : v; }
-
 // A value before a norm, normalised.
 __device__ __forceinline__ float normal(float v, const float* norms, int norm, int c, int channel) {
     const float* of = norms + 2 * norm * c;
@@ -52,7 +50,7 @@ struct Seen {
     __device__ __forceinline__ float operator()(int image, int channel, int row, int column) const {
         if (row < 0 || row >= h || column < 0 || column >= w) return 0.0f;
         float v = x[image * stride + (channel * h + row) * w + column];
-        return rectified(norm < 0 ? v : normal(v, norms, norm, c, channel));
+        return rectified(norm < 0 ? v : normal(v, norms, norm, c, channel), 1);
     }
 };
 

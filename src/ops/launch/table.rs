@@ -35,6 +35,8 @@ use crate::ops::softmax;
 use crate::ops::softmax::Softmax;
 use crate::ops::subsample;
 use crate::ops::subsample::Subsample;
+use crate::ops::upsample;
+use crate::ops::upsample::Upsample;
 use std::any::Any;
 
 /// The twin of an operator.
@@ -95,6 +97,9 @@ pub fn twin(op: &dyn Operator) -> Result<Box<dyn Twin + '_>, String> {
     }
     if let Some(op) = any.downcast_ref::<Subsample>() {
         return Ok(Box::new(subsample::cuda::OnDevice(op)));
+    }
+    if let Some(op) = any.downcast_ref::<Upsample>() {
+        return Ok(Box::new(upsample::cuda::OnDevice(op)));
     }
     Err(format!("{}: there are no kernels for this operator", op.name()))
 }
