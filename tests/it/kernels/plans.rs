@@ -78,6 +78,7 @@ fn networks_of_published_size_have_plans() {
             let params = ChildParams {
                 droprate: 0.1,
                 drop_path: None,
+                auxiliary: false,
                 network: NetworkParams::default(),
                 init: Purpose::new(0, "test", "init"),
                 seed: 0,
