@@ -54,10 +54,10 @@ struct Seen {
     }
 };
 
-__device__ __forceinline__ Seen input_of(const State& s, const Row& r, const float* x, const float* z,
+__device__ __forceinline__ Seen input_of(const State& s, const Row& r, const float* x0, const float* x1, const float* z,
                                          const float* norms) {
     int plane = s.oh * s.ow;
-    if (r.input < 0) return {x, norms, s.stride, s.h, s.w, s.c, -1};
+    if (r.input < 0) return {r.input == -1 ? x0 : x1, norms, s.stride, s.h, s.w, s.c, -1};
     return {z + r.input * s.images * s.c * plane, norms, s.c * plane, s.oh, s.ow, s.c, r.input_norm};
 }
 

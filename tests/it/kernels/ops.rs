@@ -13,6 +13,7 @@ use nasperf_pipe::ops::global_pool::GlobalPool;
 use nasperf_pipe::ops::launch::planner::Numerics;
 use nasperf_pipe::ops::linear::Linear;
 use nasperf_pipe::ops::max_pool::MaxPool;
+use nasperf_pipe::ops::narrow::Narrow;
 use nasperf_pipe::ops::operator::Operator;
 use nasperf_pipe::ops::ramp::Ramp;
 use nasperf_pipe::ops::relu::Relu;
@@ -21,6 +22,7 @@ use nasperf_pipe::ops::separable::{Depthwise, Separable};
 use nasperf_pipe::ops::softmax::Softmax;
 use nasperf_pipe::ops::subsample::Subsample;
 use nasperf_pipe::ops::upsample::{Interpolation, Upsample};
+use nasperf_pipe::ops::weighted_sum::WeightedSum;
 use nasperf_pipe::ops::window::Window;
 use nasperf_pipe::seed::Purpose;
 use std::sync::Arc;
@@ -39,7 +41,18 @@ fn element_wise_operators() {
 }
 
 #[test]
+fn weighted_sums() {
+    let term = &[2usize, 3, 4, 5][..];
+    checked(WeightedSum { weights: vec![3, 0] }, &[term, term, &[5]]);
+    checked(WeightedSum { weights: vec![1, 1, 4, 0, 2, 3] }, &[term, term, term, term, term, term, &[5]]);
+    // several parts of a sum
+    checked(WeightedSum { weights: vec![1] }, &[&[3, 3000], &[2]]);
+}
+
+#[test]
 fn rearrangements() {
+    checked(Narrow { start: 1, count: 2 }, &[&[2, 4, 3, 5]]);
+    checked(Narrow { start: 0, count: 1 }, &[&[3, 1, 7]]);
     checked(Concat { axis: 1, inputs: 3 }, &[&[3, 2, 5, 4], &[3, 1, 5, 4], &[3, 4, 5, 4]]);
     checked(Concat { axis: 0, inputs: 2 }, &[&[7], &[300]]);
     checked(Concat { axis: 1, inputs: 6 }, &[&[2, 1, 3], &[2, 2, 3], &[2, 3, 3], &[2, 4, 3], &[2, 1, 3], &[2, 5, 3]]);
