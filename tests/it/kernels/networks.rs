@@ -1,6 +1,6 @@
 //! Whole networks under the shim: steps of training and of search as one plan, run twice, against the same steps of the f64 reference.
 
-use super::shim::{Memory, Order, shim};
+use super::shim::{Memory, Order, Shim, shim};
 use crate::support::formula::draw;
 use crate::support::golden_training::fill;
 use candle_core::{DType, Device, Tensor};
@@ -8,7 +8,7 @@ use nasperf_pipe::artifacts::dataset::{Target, TaskShape};
 use nasperf_pipe::nn::launches::program;
 use nasperf_pipe::nn::network::{Mode, Network};
 use nasperf_pipe::nn::parameters::ParameterSet;
-use nasperf_pipe::ops::launch::plan::Span;
+use nasperf_pipe::ops::launch::plan::{Plan, Span};
 use nasperf_pipe::ops::launch::planner::Planner;
 use nasperf_pipe::ops::loss::cuda::{Form, Targets};
 use nasperf_pipe::ops::loss::{Loss, loss};
@@ -28,7 +28,7 @@ use nasperf_pipe::training::launches::{
 };
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use nasperf_pipe::training::{clip, exponentiated_gradient};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub const SGD: SgdParams = SgdParams { momentum: 0.9, nesterov: true, weight_decay: 1e-3 };
 const RATE: f64 = 0.05;
@@ -89,6 +89,11 @@ fn close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
+/// Series run in one arena, which shows that nothing is given back too early; planes in guarded buffers.
+fn memory_of<'s>(shim: &'s Mutex<Shim>, plan: &'s Plan, rank: usize) -> Memory<'s> {
+    if rank == 3 { Memory::packed(shim, plan) } else { Memory::new(shim, plan) }
+}
+
 /// Writes what a network starts with.
 fn start(memory: &mut Memory<'_>, p: (&State, Span, Span), set: &ParameterSet) {
     let (state, velocity, now) = p;
@@ -133,7 +138,7 @@ fn trains(what: &str, network: &Network, reference: Network, shape: &[usize]) {
     descend(&mut planner, SGD, Some(CLIP), (state.theta, gradient, velocity), now);
     let plan = planner.finish().unwrap();
     let Some(shim) = shim() else { return };
-    let mut memory = Memory::new(shim, &plan);
+    let mut memory = memory_of(shim, &plan, shape.len());
     start(&mut memory, (&state, velocity, now), network.parameters());
     let reference = reference.into_reference().unwrap();
     let set = reference.parameters();
@@ -279,7 +284,7 @@ fn a_supernet_searches_as_on_the_cpu() {
         exponentiate(&mut planner, alpha, own, alpha_now, rows(&shape));
         let plan = planner.finish().unwrap();
         let Some(shim) = shim() else { return };
-        let mut memory = Memory::new(shim, &plan);
+        let mut memory = memory_of(shim, &plan, dims.len());
         start(&mut memory, (&state, velocity, now), supernet.parameters());
         memory.write(alpha, &supernet.architecture().to_vec1::<f32>().unwrap());
         memory.write(alpha_now, &[0.1]);
