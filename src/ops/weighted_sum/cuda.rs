@@ -22,7 +22,7 @@ impl OnDevice<'_> {
 }
 
 /// The term at `i`, where there is one: the array follows the last.
-fn term<'a, T>(all: &'a [T], i: usize) -> Option<&'a T> {
+fn term<T>(all: &[T], i: usize) -> Option<&T> {
     all[..all.len() - 1].get(i)
 }
 
