@@ -109,3 +109,16 @@ fn sizes_that_kernels_cannot_count_are_an_error() {
     let error = planner.finish().unwrap_err();
     assert!(error.contains("a smaller batch was expected"), "{error}");
 }
+
+#[test]
+fn every_source_is_among_the_compiled_images() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let images = std::fs::read_to_string(root.join("src/ops/launch/images.rs")).unwrap();
+    for entry in std::fs::read_dir(root.join("kernels")).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        if path.extension().is_some_and(|e| e == "cu") {
+            assert!(images.contains(&format!("\"/{stem}.fatbin\"")), "src/ops/launch/images.rs lacks {stem}");
+        }
+    }
+}
