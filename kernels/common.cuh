@@ -25,6 +25,9 @@ __device__ __forceinline__ int index() { return blockIdx.x * blockDim.x + thread
 // Puts or adds a value: `add` as in a gradient's sink.
 __device__ __forceinline__ void put(float* at, float value, int add) { *at = add ? *at + value : value; }
 
+// max(v, 0) where `relu` is set; NaN stays NaN.
+__device__ __forceinline__ float rectified(float v, int relu) { return relu && v < 0.0f ? 0.0f : v; }
+
 // The sum over a warp, in every lane; all 32 lanes must be live.
 template <class T>
 __device__ __forceinline__ T warp_sum(T v) {

@@ -32,9 +32,9 @@ __device__ __forceinline__ float seeing(const float* g, const ConvSizes& s, int 
     return g[((image * s.outputs + channel) * s.oh + row) * s.ow + column];
 }
 
-KERNEL(TILE_THREADS)
-conv_fwd_f32(const float* x, const float* w, const float* bias, const float* summand, float* y, const int* sizes) {
-    DYN_SMEM(float, shared);
+template <class P>
+__device__ __forceinline__ void conv_fwd(const P& product, float* shared, const float* x, const float* w,
+                                         const float* bias, const float* summand, float* y, const int* sizes) {
     ConvSizes s = load(sizes);
     int ins = s.inputs / s.groups, outs = s.outputs / s.groups, taps = s.kh * s.kw, group = blockIdx.z;
     auto a = [=](int o, int k) { return w[(group * outs + o) * ins * taps + k]; };
@@ -45,11 +45,12 @@ conv_fwd_f32(const float* x, const float* w, const float* bias, const float* sum
         if (summand) v += summand[at];
         y[at] = v;
     };
-    tile_product(shared, a, b, c, outs, s.images * s.oh * s.ow, 0, ins * taps);
+    product(shared, a, b, c, outs, s.images * s.oh * s.ow, 0, ins * taps);
 }
 
-KERNEL(TILE_THREADS) conv_input_f32(const float* g, const float* w, float* dx, int add, const int* sizes) {
-    DYN_SMEM(float, shared);
+template <class P>
+__device__ __forceinline__ void conv_input(const P& product, float* shared, const float* g, const float* w, float* dx,
+                                           int add, const int* sizes) {
     ConvSizes s = load(sizes);
     int ins = s.inputs / s.groups, outs = s.outputs / s.groups, taps = s.kh * s.kw, group = blockIdx.z;
     auto a = [=](int i, int k) { return w[((group * outs + k / taps) * ins + i) * taps + k % taps]; };
@@ -58,12 +59,13 @@ KERNEL(TILE_THREADS) conv_input_f32(const float* g, const float* w, float* dx, i
         int area = s.h * s.w;
         put(dx + (n / area * s.inputs + group * ins + i) * area + n % area, v, add);
     };
-    tile_product(shared, a, b, c, ins, s.images * s.h * s.w, 0, outs * taps);
+    product(shared, a, b, c, ins, s.images * s.h * s.w, 0, outs * taps);
 }
 
 // dw (chunks, then as the weights).
-KERNEL(TILE_THREADS) conv_weights_f32(const float* g, const float* x, float* dw, int add, const int* sizes, int chunk) {
-    DYN_SMEM(float, shared);
+template <class P>
+__device__ __forceinline__ void conv_weights(const P& product, float* shared, const float* g, const float* x, float* dw,
+                                             int add, const int* sizes, int chunk) {
     ConvSizes s = load(sizes);
     int ins = s.inputs / s.groups, outs = s.outputs / s.groups, taps = s.kh * s.kw, area = s.oh * s.ow;
     int group = blockIdx.z % s.groups, start = blockIdx.z / s.groups * chunk;
@@ -71,5 +73,41 @@ KERNEL(TILE_THREADS) conv_weights_f32(const float* g, const float* x, float* dw,
     auto a = [=](int o, int n) { return g[(n / area * s.outputs + group * outs + o) * area + n % area]; };
     auto b = [=](int n, int k) { return seen(x, s, group * ins + k / taps, n, k % taps); };
     auto c = [=](int o, int k, float v) { put(to + o * ins * taps + k, v, add); };
-    tile_product(shared, a, b, c, outs, ins * taps, start, min(start + chunk, s.images * area));
+    product(shared, a, b, c, outs, ins * taps, start, min(start + chunk, s.images * area));
+}
+
+// In plain f32, and on tensor cores.
+
+KERNEL(TILE_THREADS)
+conv_fwd_f32(const float* x, const float* w, const float* bias, const float* summand, float* y, const int* sizes) {
+    DYN_SMEM(float, shared);
+    conv_fwd(Plain(), shared, x, w, bias, summand, y, sizes);
+}
+
+KERNEL(TILE_THREADS)
+conv_fwd_tf32(const float* x, const float* w, const float* bias, const float* summand, float* y, const int* sizes,
+              int exact) {
+    DYN_SMEM(float, shared);
+    conv_fwd(Tensor{exact}, shared, x, w, bias, summand, y, sizes);
+}
+
+KERNEL(TILE_THREADS) conv_input_f32(const float* g, const float* w, float* dx, int add, const int* sizes) {
+    DYN_SMEM(float, shared);
+    conv_input(Plain(), shared, g, w, dx, add, sizes);
+}
+
+KERNEL(TILE_THREADS) conv_input_tf32(const float* g, const float* w, float* dx, int add, const int* sizes, int exact) {
+    DYN_SMEM(float, shared);
+    conv_input(Tensor{exact}, shared, g, w, dx, add, sizes);
+}
+
+KERNEL(TILE_THREADS) conv_weights_f32(const float* g, const float* x, float* dw, int add, const int* sizes, int chunk) {
+    DYN_SMEM(float, shared);
+    conv_weights(Plain(), shared, g, x, dw, add, sizes, chunk);
+}
+
+KERNEL(TILE_THREADS)
+conv_weights_tf32(const float* g, const float* x, float* dw, int add, const int* sizes, int chunk, int exact) {
+    DYN_SMEM(float, shared);
+    conv_weights(Tensor{exact}, shared, g, x, dw, add, sizes, chunk);
 }

@@ -14,8 +14,6 @@ __device__ __forceinline__ PlaneSizes load(const int* t) {
     return {t[0], t[1], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12], t[13], t[14], t[15]};
 }
 
-__device__ __forceinline__ float rectified(float v, int relu) { return relu && v < 0.0f ? 0.0f : v; }
-
 KERNEL(THREADS) depthwise_fwd_f32(const float* x, const float* w, float* y, int relu, const int* sizes) {
     PlaneSizes s = load(sizes);
     int i = index();

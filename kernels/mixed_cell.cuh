@@ -36,8 +36,6 @@ __device__ __forceinline__ Row load_row(const int* t) {
             t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16]};
 }
 
-__device__ __forceinline__ float rectified(float v) { return v < 0.0f ? 0.0f : v; }
-
 // A value before a norm, normalised.
 __device__ __forceinline__ float normal(float v, const float* norms, int norm, int c, int channel) {
     const float* of = norms + 2 * norm * c;
@@ -52,14 +50,14 @@ struct Seen {
     __device__ __forceinline__ float operator()(int image, int channel, int row, int column) const {
         if (row < 0 || row >= h || column < 0 || column >= w) return 0.0f;
         float v = x[image * stride + (channel * h + row) * w + column];
-        return rectified(norm < 0 ? v : normal(v, norms, norm, c, channel));
+        return rectified(norm < 0 ? v : normal(v, norms, norm, c, channel), 1);
     }
 };
 
-__device__ __forceinline__ Seen input_of(const State& s, const Row& r, const float* x, const float* z,
+__device__ __forceinline__ Seen input_of(const State& s, const Row& r, const float* x0, const float* x1, const float* z,
                                          const float* norms) {
     int plane = s.oh * s.ow;
-    if (r.input < 0) return {x, norms, s.stride, s.h, s.w, s.c, -1};
+    if (r.input < 0) return {r.input == -1 ? x0 : x1, norms, s.stride, s.h, s.w, s.c, -1};
     return {z + r.input * s.images * s.c * plane, norms, s.c * plane, s.oh, s.ow, s.c, r.input_norm};
 }
 

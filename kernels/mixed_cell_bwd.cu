@@ -4,14 +4,14 @@
 //                     are known at every position, and alpha and beta have theirs:
 //                     d alpha = beta · sum(g · result), d beta = sum over primitives of alpha · sum(g · result) + sum(g · passed)
 //   cell_node_totals
-// Of a state whose leaving edges all enter such nodes, second convolutions first:
+// Of a round (the states from outside, or a node) whose leaving edges all enter such nodes, second convolutions first:
 //   cell_mix_bwd      norm and 1×1 backward: gradient of the depthwise lines, partial gradients of the 1×1 weights
 //   cell_hidden_bwd   depthwise and ReLU backward between two convolutions
 //   cell_deep_sums    partial gradients of depthwise weights, and the sums that the norm in between needs
 //   cell_hidden_totals, then cell_mix_bwd and cell_deep_sums of the first convolutions
+//   cell_weight_totals, and per state
 //   cell_pool_bwd     norms of the two pools, whose gradients from all leaving edges meet
 //   cell_input_bwd    everything that reaches the state, in one pass: a gather, so that no two threads write to one word
-//   cell_weight_totals
 // dz of a norm: scale · (dy - (sum dy + hat · sum(dy · hat)) / count). Depthwise results and ReLU masks are computed again.
 // Launch: blocks over (chunk, convolution) or (channel, edge or convolution, chunk of images), else one thread a value.
 #include "mixed_cell.cuh"
@@ -125,13 +125,13 @@ __device__ __forceinline__ float result_gradient(const State& s, const Row& r, c
 // dlines: blocks of the depthwise lines' gradient; dpoint (rows,chunks,c,c), absent where nobody asks.
 // Shared: dz [c][tile], lines [2c][tile], sums [c][c]. Blocks (chunk of `chunk` tiles, convolution).
 KERNEL(THREADS)
-cell_mix_bwd_f32(const float* x, const float* z, const float* theta, const float* norms, const float* g,
-                 const float* sums, const float* hidden, const float* hidden_sums, float* dlines, float* dpoint,
-                 const int* state, const int* rows, int tiles, int chunk) {
+cell_mix_bwd_f32(const float* x0, const float* x1, const float* z, const float* theta, const float* norms,
+                 const float* g, const float* sums, const float* hidden, const float* hidden_sums, float* dlines,
+                 float* dpoint, const int* state, const int* rows, int tiles, int chunk) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
-    Seen seen = input_of(s, r, x, z, norms);
+    Seen seen = input_of(s, r, x0, x1, z, norms);
     int plane = s.oh * s.ow, lines = lines_of(s, r);
     float *dz = shared, *deep = dz + s.c * s.tile, *weights = deep + 2 * s.c * s.tile;
     for (int i = threadIdx.x; i < s.c * s.c; i += blockDim.x) weights[i] = 0.0f;
@@ -196,12 +196,13 @@ cell_hidden_bwd_f32(const float* dlines, const float* z, const float* theta, con
 // ddeep (rows,chunks,c,MOST_TAPS) and, with `hidden`, its sums (rows,chunks,c,2): plain, and times the normalised value.
 // Blocks (channel, convolution, chunk of `chunk` images).
 KERNEL(THREADS)
-cell_deep_sums_f32(const float* dlines, const float* x, const float* z, const float* norms, const float* hidden,
-                   float* ddeep, float* hidden_partials, const int* state, const int* rows, int chunk) {
+cell_deep_sums_f32(const float* dlines, const float* x0, const float* x1, const float* z, const float* norms,
+                   const float* hidden, float* ddeep, float* hidden_partials, const int* state, const int* rows,
+                   int chunk) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
-    Seen seen = input_of(s, r, x, z, norms);
+    Seen seen = input_of(s, r, x0, x1, z, norms);
     int channel = blockIdx.x, plane = s.oh * s.ow, first = blockIdx.z * chunk,
         count = min(chunk, s.images - first) * plane;
     int taps = r.deep < 0 || !ddeep ? 0 : r.kh * r.kw, block = s.images * s.c * plane;

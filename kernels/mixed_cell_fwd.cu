@@ -1,5 +1,6 @@
-// A mixed cell forward (src/ops/mixed_cell/mod.rs). Per state with outgoing edges, once its values are complete:
-//   cell_pools_fwd   max and average pool, once for all edges that leave the state
+// A mixed cell forward (src/ops/mixed_cell/mod.rs). Per round, which is the states from outside or one node with outgoing edges, once
+// its values are complete:
+//   cell_pools_fwd   max and average pool, once for all edges that leave a state
 //   cell_conv_fwd    all first convolutions of all these edges, ReLU → depthwise → 1×1, in one launch: depthwise results stay in
 //                    shared memory, what is written is the tensor before the norm, with the norm's sums on the way
 //   cell_statistics  these sums to mean and scale, in order
@@ -13,12 +14,12 @@
 // z block of row.output = 1×1 of the depthwise results; partials ((block - first),c,tiles,2).
 // Shared: depthwise lines [2c][tile], results [c][tile].
 KERNEL(THREADS)
-cell_conv_fwd_f32(const float* x, float* z, const float* theta, const float* norms, float* partials, const int* state,
-                  const int* rows, int first) {
+cell_conv_fwd_f32(const float* x0, const float* x1, float* z, const float* theta, const float* norms, float* partials,
+                  const int* state, const int* rows, int first) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
     Row r = load_row(rows + blockIdx.y * ROW);
-    Seen seen = input_of(s, r, x, z, norms);
+    Seen seen = input_of(s, r, x0, x1, z, norms);
     int plane = s.oh * s.ow, start = blockIdx.x * s.tile, count = min(s.tile, s.images * plane - start),
         lines = lines_of(s, r);
     float *deep = shared, *mixed = shared + 2 * s.c * s.tile;
@@ -43,12 +44,15 @@ cell_conv_fwd_f32(const float* x, float* z, const float* theta, const float* nor
                  2 * gridDim.x);
 }
 
-// Blocks first (max, with the places of maxima) and first + 1 (average, padding not counted); partials (2,c,tiles,2).
-// Shared: results [2c][tile].
+// Of one or two states (blockIdx.y) blocks first (max, with the places of maxima) and first + 1 (average, padding not counted), those
+// of the second state behind; places (states,N,c,oh,ow); partials (states,2,c,tiles,2). Shared: results [2c][tile].
 KERNEL(THREADS)
-cell_pools_fwd_f32(const float* x, float* z, int* places, float* partials, const int* state, int first) {
+cell_pools_fwd_f32(const float* x0, const float* x1, float* z, int* places, float* partials, const int* state,
+                   int first) {
     DYN_SMEM(float, shared);
     State s = load_state(state);
+    const float* x = blockIdx.y == 0 ? x0 : x1;
+    first += 2 * blockIdx.y;
     int plane = s.oh * s.ow, start = blockIdx.x * s.tile, count = min(s.tile, s.images * plane - start);
     for (int i = threadIdx.x; i < s.c * s.tile; i += blockDim.x) {
         int channel = i / s.tile, at = i % s.tile, q = start + at, image = q / plane, p = q % plane;
@@ -69,12 +73,12 @@ cell_pools_fwd_f32(const float* x, float* z, int* places, float* partials, const
         int to = (image * s.c + channel) * plane + p, block = s.images * s.c * plane;
         z[first * block + to] = largest;
         z[(first + 1) * block + to] = shared[s.c * s.tile + i];
-        places[to] = place;
+        places[blockIdx.y * block + to] = place;
     }
     if (!partials) return;
     __syncthreads();
     for (int pool = 0; pool < 2; pool++) {
-        float* to = partials + (pool * s.c * gridDim.x + blockIdx.x) * 2;
+        float* to = partials + ((2 * blockIdx.y + pool) * s.c * gridDim.x + blockIdx.x) * 2;
         tile_moments(shared + pool * s.c * s.tile, s.c, s.tile, count, to, 2 * gridDim.x);
     }
 }

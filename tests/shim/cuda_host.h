@@ -31,6 +31,14 @@
 #define __shfl_down_sync(mask, value, by) shim::shuffle(mask, value, shim::down(by), __FILE__, __LINE__)
 #define __shfl_up_sync(mask, value, by) shim::shuffle(mask, value, shim::up(by), __FILE__, __LINE__)
 
+// What kernels/mma.cuh has as instructions.
+static inline float to_tf32(float v) {
+    unsigned bits = std::bit_cast<unsigned>(v);
+    // to nearest, halves away from zero; what is not finite stays
+    return (bits & 0x7f800000) == 0x7f800000 ? v : std::bit_cast<float>((bits + 0x1000) & 0xffffe000);
+}
+#define mma_tf32(d, a, b) shim::mma(d, a, b, __FILE__, __LINE__)
+
 struct alignas(8) float2 {
     float x, y;
 };

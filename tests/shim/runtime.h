@@ -38,6 +38,21 @@ T shuffle(unsigned mask, T value, unsigned from, const char* file, int line) {
     return value;
 }
 
+/// d += a b over a warp, by the fragments of mma.sync.m16n8k8 (kernels/mma.cuh): lanes show each other theirs.
+inline void mma(float (&d)[4], const float (&a)[4], const float (&b)[2], const char* file, int line) {
+    struct Fragments {
+        float a[4], b[2];
+    } own{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+    wait_for_warp(0xffffffffu, reinterpret_cast<uint64_t>(&own), file, line);
+    auto of = [](unsigned lane) { return reinterpret_cast<const Fragments*>(taken(lane)); };
+    for (unsigned v = 0; v < 4; v++) {
+        unsigned row = lane() / 4 + v / 2 * 8, column = lane() % 4 * 2 + v % 2;
+        for (unsigned k = 0; k < 8; k++)
+            d[v] += of(row % 8 * 4 + k % 4)->a[row / 8 + k / 4 * 2] * of(column * 4 + k % 4)->b[k / 4];
+    }
+    wait_for_warp(0xffffffffu, 0, file, line);
+}
+
 /// Outside the watch on races: not instrumented.
 template <class T>
 __attribute__((no_sanitize("thread"))) T atomic_add(T* at, T value) {

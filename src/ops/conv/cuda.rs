@@ -5,7 +5,7 @@ use crate::ops::conv::Conv;
 use crate::ops::conv::sizes::Sizes;
 use crate::ops::launch::plan::Span;
 use crate::ops::launch::planner::{Planner, THREADS};
-use crate::ops::launch::tile::{SUM_WORDS, TILE_THREADS, TILE_WORDS, chunks, in_parts, sum_channels, tiles};
+use crate::ops::launch::tile::{Product, SUM_WORDS, chunks, in_parts, sum_channels};
 use crate::ops::launch::twin::{Given, Kept, Left, Pass, Target, Twin};
 
 pub struct OnDevice<'a>(pub &'a Conv);
@@ -76,11 +76,12 @@ impl Twin for OnDevice<'_> {
             return Kept::default();
         }
         let table = table(planner, &s);
-        let blocks = tiles(s.group()[1], s.images * s.out_area(), s.groups);
+        let shape = [s.group()[1], s.images * s.out_area(), s.groups];
         let mut rest = inputs[2..].iter().map(Given::at);
         let [bias, residual] = [bias, residual].map(|present| if present { rest.next() } else { None });
-        let call = planner.call("conv_fwd_f32", blocks, TILE_THREADS).read(x).read(weight);
-        call.read_if(bias).read_if(residual).write(output).read(table).shared(TILE_WORDS).run();
+        let product = Product::new(planner, ["conv_fwd_f32", "conv_fwd_tf32"], shape);
+        let call = product.call(planner).read(x).read(weight).read_if(bias).read_if(residual).write(output);
+        product.run(call.read(table));
         Kept::default()
     }
 
@@ -99,9 +100,10 @@ impl Twin for OnDevice<'_> {
             if is_depthwise(&s) {
                 depthwise_input(planner, &s, gradient, inputs[1].at(), None, sink);
             } else {
-                let blocks = tiles(ins, s.images * s.plane[0] * s.plane[1], s.groups);
-                let call = planner.call("conv_input_f32", blocks, TILE_THREADS).read(gradient).read(inputs[1].at());
-                call.sink(sink.span, sink.add).read(sizes).shared(TILE_WORDS).run();
+                let shape = [ins, s.images * s.plane[0] * s.plane[1], s.groups];
+                let product = Product::new(planner, ["conv_input_f32", "conv_input_tf32"], shape);
+                let call = product.call(planner).read(gradient).read(inputs[1].at()).sink(sink.span, sink.add);
+                product.run(call.read(sizes));
             }
         }
         if let Some(sink) = sinks[1] {
@@ -110,10 +112,10 @@ impl Twin for OnDevice<'_> {
             } else {
                 let (chunk, count) = chunks(s.images * s.out_area(), LEAST);
                 in_parts(planner, sink, count, |planner, to, add| {
-                    let blocks = tiles(outs, ins * s.taps(), s.groups * count);
-                    let call = planner.call("conv_weights_f32", blocks, TILE_THREADS);
-                    let call = call.read(gradient).read(inputs[0].at()).sink(to, add).read(sizes).int(chunk);
-                    call.shared(TILE_WORDS).run();
+                    let shape = [outs, ins * s.taps(), s.groups * count];
+                    let product = Product::new(planner, ["conv_weights_f32", "conv_weights_tf32"], shape);
+                    let call = product.call(planner).read(gradient).read(inputs[0].at()).sink(to, add);
+                    product.run(call.read(sizes).int(chunk));
                 });
             }
         }

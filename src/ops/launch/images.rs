@@ -14,10 +14,13 @@ pub const IMAGES: &[&[u8]] = &[
     include_bytes!(concat!(env!("OUT_DIR"), "/loss.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/mixed_cell_bwd.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/mixed_cell_fwd.fatbin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/narrow.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/pools.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/relu.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/softmax.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/subsample.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/sums.fatbin")),
     include_bytes!(concat!(env!("OUT_DIR"), "/update.fatbin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/upsample.fatbin")),
+    include_bytes!(concat!(env!("OUT_DIR"), "/weighted_sum.fatbin")),
 ];

@@ -9,8 +9,21 @@ const MOST_BLOCKS: usize = 65_535;
 /// Bytes of shared memory that a block of any kernel may have without asking for more.
 const MOST_SHARED: u32 = 48 << 10;
 
+/// How products of matrices are computed; sums and everything else are in f32 anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Numerics {
+    /// Without tensor cores.
+    #[default]
+    F32,
+    /// On tensor cores, each operand as the sum of two: f32's accuracy, other last bits.
+    Tf32x3,
+    /// On tensor cores, operands rounded to 10 bits of mantissa.
+    Tf32,
+}
+
 #[derive(Debug, Default)]
 pub struct Planner {
+    pub numerics: Numerics,
     plan: Plan,
     /// The first size that no kernel can take.
     too_large: Option<String>,
@@ -24,6 +37,10 @@ pub struct Call<'p> {
 }
 
 impl Planner {
+    pub fn new(numerics: Numerics) -> Planner {
+        Planner { numerics, ..Planner::default() }
+    }
+
     /// Memory that the caller fills or reads between runs.
     pub fn outside(&mut self, name: &'static str, words: usize) -> Span {
         self.buffer(name, words, Content::Outside)

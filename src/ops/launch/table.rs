@@ -24,6 +24,8 @@ use crate::ops::max_pool::MaxPool;
 use crate::ops::mixed_cell;
 use crate::ops::mixed_cell::MixedCell;
 use crate::ops::mixed_cell::cuda::MOST_INPUTS;
+use crate::ops::narrow;
+use crate::ops::narrow::Narrow;
 use crate::ops::operator::Operator;
 use crate::ops::relu;
 use crate::ops::relu::Relu;
@@ -35,6 +37,10 @@ use crate::ops::softmax;
 use crate::ops::softmax::Softmax;
 use crate::ops::subsample;
 use crate::ops::subsample::Subsample;
+use crate::ops::upsample;
+use crate::ops::upsample::Upsample;
+use crate::ops::weighted_sum;
+use crate::ops::weighted_sum::WeightedSum;
 use std::any::Any;
 
 /// The twin of an operator.
@@ -95,6 +101,15 @@ pub fn twin(op: &dyn Operator) -> Result<Box<dyn Twin + '_>, String> {
     }
     if let Some(op) = any.downcast_ref::<Subsample>() {
         return Ok(Box::new(subsample::cuda::OnDevice(op)));
+    }
+    if let Some(op) = any.downcast_ref::<Upsample>() {
+        return Ok(Box::new(upsample::cuda::OnDevice(op)));
+    }
+    if let Some(op) = any.downcast_ref::<Narrow>() {
+        return Ok(Box::new(narrow::cuda::OnDevice(op)));
+    }
+    if let Some(op) = any.downcast_ref::<WeightedSum>() {
+        return Ok(Box::new(weighted_sum::cuda::OnDevice(op)));
     }
     Err(format!("{}: there are no kernels for this operator", op.name()))
 }

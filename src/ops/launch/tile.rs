@@ -2,20 +2,57 @@
 //! operator.
 
 use crate::ops::launch::plan::Span;
-use crate::ops::launch::planner::{Planner, THREADS};
+use crate::ops::launch::planner::{Call, Numerics, Planner, THREADS};
 use crate::ops::launch::twin::Target;
 
-/// Rows and columns of a tile, threads of its block, and words of shared memory.
-const ROWS: usize = 32;
-const COLUMNS: usize = 64;
-pub const TILE_THREADS: usize = 128;
-pub const TILE_WORDS: usize = 16 * (ROWS + 1) + 16 * COLUMNS;
+/// Threads of a tile's block, and terms that it sums at once.
+const TILE_THREADS: usize = 128;
+const TERMS: usize = 16;
 /// Words of shared memory of a sum over a block: one per warp.
 pub const SUM_WORDS: usize = 32;
 
-/// Blocks of a product of `rows`×`columns`, `layers` of them.
-pub fn tiles(rows: usize, columns: usize, layers: usize) -> [usize; 3] {
-    [columns.div_ceil(COLUMNS), rows.div_ceil(ROWS), layers]
+/// The kernel of a product and the shape of its launch: `Plain` or `Tensor` of kernels/tile.cuh, as the plan's numerics want it.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    kernel: &'static str,
+    blocks: [usize; 3],
+    words: usize,
+    /// The last parameter of kernels on tensor cores.
+    exact: Option<bool>,
+}
+
+impl Product {
+    /// A product of `rows`×`columns`, `layers` of them; `kernels` in plain f32, and on tensor cores.
+    pub fn new(planner: &Planner, kernels: [&'static str; 2], [rows, columns, layers]: [usize; 3]) -> Product {
+        let of = |height: usize, width: usize| [columns.div_ceil(width), rows.div_ceil(height), layers];
+        let tensor = |exact| Product {
+            kernel: kernels[1],
+            blocks: of(64, 64),
+            words: 64 * (TERMS + 4) + TERMS * (64 + 8),
+            exact: Some(exact),
+        };
+        match planner.numerics {
+            Numerics::F32 => {
+                let words = TERMS * (32 + 1) + TERMS * 64;
+                Product { kernel: kernels[0], blocks: of(32, 64), words, exact: None }
+            }
+            Numerics::Tf32x3 => tensor(true),
+            Numerics::Tf32 => tensor(false),
+        }
+    }
+
+    /// The launch, to be given its parameters.
+    pub fn call(self, planner: &mut Planner) -> Call<'_> {
+        planner.call(self.kernel, self.blocks, TILE_THREADS).shared(self.words)
+    }
+
+    /// Appends the launch.
+    pub fn run(self, call: Call<'_>) {
+        match self.exact {
+            Some(exact) => call.int(usize::from(exact)).run(),
+            None => call.run(),
+        }
+    }
 }
 
 /// Parts of a long sum, so that more blocks than one work on it: length of a part, number of parts. Both depend on shapes only, so

@@ -22,16 +22,15 @@ impl OnDevice<'_> {
         (s, [x[0], x[1], outputs, s.out_area()])
     }
 
-    /// What the 1×1 sees; the caller gives it back.
-    fn middle(&self, planner: &mut Planner, inputs: &[Given<'_>], s: &Sizes) -> Span {
-        let middle = planner.take("depthwise results", s.images * s.inputs * s.out_area());
+    /// What the 1×1 sees, and whether it has to rectify it: depthwise results, which the caller gives back, or x itself.
+    fn middle(&self, planner: &mut Planner, inputs: &[Given<'_>], s: &Sizes) -> (Span, bool) {
         let x = inputs[0].at();
-        if self.0.depthwise.is_some() {
-            conv::cuda::depthwise(planner, s, x, inputs[1].at(), middle, true);
-        } else {
-            planner.each("relu_fwd_f32", x.length).read(x).write(middle).int(x.length).run();
+        if self.0.depthwise.is_none() {
+            return (x, true);
         }
-        middle
+        let middle = planner.take("depthwise results", s.images * s.inputs * s.out_area());
+        conv::cuda::depthwise(planner, s, x, inputs[1].at(), middle, true);
+        (middle, false)
     }
 }
 
@@ -48,7 +47,9 @@ impl Twin for OnDevice<'_> {
         let middle = self.middle(planner, inputs, &s);
         let z = planner.take("1×1 results", output.length);
         linear::cuda::forward(planner, middle, inputs[pointwise].at(), None, z, sizes);
-        planner.give(middle);
+        if self.0.depthwise.is_some() {
+            planner.give(middle.0);
+        }
         let dims = [s.images, sizes[2], s.out[0], s.out[1]];
         let norm = self.0.norm();
         let nested =
@@ -78,26 +79,31 @@ impl Twin for OnDevice<'_> {
             gradient,
             &of_sinks,
         );
-        let middle = self.middle(planner, inputs, &s);
-        if let Some(sink) = sinks[pointwise] {
-            linear::cuda::weight_gradient(planner, dz, middle, sink, sizes);
+        let weight = inputs[pointwise].at();
+        if self.0.depthwise.is_none() {
+            let x = inputs[0].at();
+            if let Some(sink) = sinks[pointwise] {
+                linear::cuda::weight_gradient(planner, dz, (x, true), sink, sizes);
+            }
+            if let Some(sink) = sinks[0] {
+                linear::cuda::input_gradient(planner, dz, weight, Some(x), sink, sizes);
+            }
+            return planner.give(dz);
         }
-        let deep = self.0.depthwise.and(sinks[1]);
-        if sinks[0].is_some() || deep.is_some() {
+        let middle = self.middle(planner, inputs, &s).0;
+        if let Some(sink) = sinks[pointwise] {
+            linear::cuda::weight_gradient(planner, dz, (middle, false), sink, sizes);
+        }
+        if sinks[0].is_some() || sinks[1].is_some() {
             // in the place of the depthwise results, which nobody reads any more
             let dmiddle = Target { span: middle, add: false };
-            linear::cuda::input_gradient(planner, dz, inputs[pointwise].at(), dmiddle, sizes);
-            if let Some(sink) = deep {
+            linear::cuda::input_gradient(planner, dz, weight, None, dmiddle, sizes);
+            if let Some(sink) = sinks[1] {
                 conv::cuda::depthwise_weights(planner, &s, middle, inputs[0].at(), true, sink);
             }
             if let Some(sink) = sinks[0] {
                 let x = inputs[0].at();
-                if self.0.depthwise.is_some() {
-                    conv::cuda::depthwise_input(planner, &s, middle, inputs[1].at(), Some(x), sink);
-                } else {
-                    let call = planner.each("relu_bwd_f32", x.length).read(x).read(middle);
-                    call.sink(sink.span, sink.add).int(x.length).run();
-                }
+                conv::cuda::depthwise_input(planner, &s, middle, inputs[1].at(), Some(x), sink);
             }
         }
         planner.give(middle);

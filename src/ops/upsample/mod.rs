@@ -2,6 +2,7 @@
 //! of an input that something else uses too; its bilinear has none.) Knows no network.
 
 mod axis;
+pub mod cuda;
 
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use crate::ops::upsample::axis::Axis;

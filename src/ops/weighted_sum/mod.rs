@@ -1,6 +1,8 @@
 //! The sum of several inputs, each times a weight that is itself an input: how a relaxed edge mixes its primitives and a node
 //! its edges. Knows no search space.
 
+pub mod cuda;
+
 use crate::ops::operator::{Definition, Kernel, Mode, Reads, Real, Saved, Sink, View};
 use rayon::prelude::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 

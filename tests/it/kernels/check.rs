@@ -5,7 +5,7 @@ use super::shim::{Memory, Order, shim};
 use crate::support::formula::draw;
 use crate::support::operator_check::{Case, run};
 use nasperf_pipe::ops::launch::plan::{Plan, Span};
-use nasperf_pipe::ops::launch::planner::Planner;
+use nasperf_pipe::ops::launch::planner::{Numerics, Planner};
 use nasperf_pipe::ops::launch::table::twin;
 use nasperf_pipe::ops::launch::twin::{Given, Left, Pass, Target};
 use nasperf_pipe::ops::operator::{Kernel, Mode, Saved, View};
@@ -28,10 +28,10 @@ fn dims(case: &Case) -> Vec<&[usize]> {
     case.inputs.iter().map(|(d, _)| d.as_slice()).collect()
 }
 
-fn planned(case: &Case, add: bool) -> Planned {
+fn planned(case: &Case, add: bool, numerics: Numerics) -> Planned {
     let (twin, dims) = (twin(&*case.op).unwrap(), dims(case));
     let size: usize = case.op.output(&dims).unwrap().iter().product();
-    let mut planner = Planner::default();
+    let mut planner = Planner::new(numerics);
     let of = |planner: &mut Planner, name: &'static str| -> Vec<Span> {
         dims.iter().map(|d| planner.outside(name, d.iter().product())).collect()
     };
@@ -87,11 +87,16 @@ fn outcome(planned: &Planned, case: &Case, before: Option<&[Vec<f32>]>, order: O
 
 /// Output, statistics and all gradients, and the same bits in every order of threads and blocks.
 pub fn check(case: &Case) {
+    check_in(case, Numerics::F32);
+}
+
+/// The same where products are computed otherwise.
+pub fn check_in(case: &Case, numerics: Numerics) {
     let name = format!("{:?} of {:?}", case.op, dims(case));
     let reference = run::<f64>(case);
     let expected: Vec<&Vec<f64>> =
         [&reference.output, &reference.statistics].into_iter().chain(&reference.gradients).collect();
-    let plan = planned(case, false);
+    let plan = planned(case, false, numerics);
     let mut first: Option<Vec<Vec<f32>>> = None;
     for order in [Order::Forward, Order::Backward, Order::Random(5)] {
         let Some(found) = outcome(&plan, case, None, order) else { return };
@@ -104,7 +109,7 @@ pub fn check(case: &Case) {
     }
     // gradients that are added to what is there
     let before: Vec<Vec<f32>> = plan.sinks.iter().map(|s| single(&draw(78, s.length))).collect();
-    let found = outcome(&planned(case, true), case, Some(&before), Order::Random(6)).expect("a shim");
+    let found = outcome(&planned(case, true, numerics), case, Some(&before), Order::Random(6)).expect("a shim");
     for (i, ((found, before), expected)) in found[2..].iter().zip(&before).zip(&reference.gradients).enumerate() {
         let sum: Vec<f64> = before.iter().zip(expected).map(|(b, e)| f64::from(*b) + e).collect();
         close(&format!("{name}: gradient {i}, added"), found, &sum, case.tolerance);

@@ -6,4 +6,5 @@ mod losses;
 mod mixed_cell;
 mod networks;
 mod ops;
+mod plans;
 mod shim;

@@ -1,6 +1,6 @@
 //! Kernels of single operators against their CPU twins: one and two dimensions, odd sizes, strides 1 and 2.
 
-use super::check::check;
+use super::check::{check, check_in};
 use crate::support::operator_check::Case;
 use nasperf_pipe::ops::add::Add;
 use nasperf_pipe::ops::average_pool::AveragePool;
@@ -10,8 +10,10 @@ use nasperf_pipe::ops::concat::Concat;
 use nasperf_pipe::ops::conv::Conv;
 use nasperf_pipe::ops::dropout::{Dropout, Unit};
 use nasperf_pipe::ops::global_pool::GlobalPool;
+use nasperf_pipe::ops::launch::planner::Numerics;
 use nasperf_pipe::ops::linear::Linear;
 use nasperf_pipe::ops::max_pool::MaxPool;
+use nasperf_pipe::ops::narrow::Narrow;
 use nasperf_pipe::ops::operator::Operator;
 use nasperf_pipe::ops::ramp::Ramp;
 use nasperf_pipe::ops::relu::Relu;
@@ -19,6 +21,8 @@ use nasperf_pipe::ops::segment_softmax::SegmentSoftmax;
 use nasperf_pipe::ops::separable::{Depthwise, Separable};
 use nasperf_pipe::ops::softmax::Softmax;
 use nasperf_pipe::ops::subsample::Subsample;
+use nasperf_pipe::ops::upsample::{Interpolation, Upsample};
+use nasperf_pipe::ops::weighted_sum::WeightedSum;
 use nasperf_pipe::ops::window::Window;
 use nasperf_pipe::seed::Purpose;
 use std::sync::Arc;
@@ -37,7 +41,18 @@ fn element_wise_operators() {
 }
 
 #[test]
+fn weighted_sums() {
+    let term = &[2usize, 3, 4, 5][..];
+    checked(WeightedSum { weights: vec![3, 0] }, &[term, term, &[5]]);
+    checked(WeightedSum { weights: vec![1, 1, 4, 0, 2, 3] }, &[term, term, term, term, term, term, &[5]]);
+    // several parts of a sum
+    checked(WeightedSum { weights: vec![1] }, &[&[3, 3000], &[2]]);
+}
+
+#[test]
 fn rearrangements() {
+    checked(Narrow { start: 1, count: 2 }, &[&[2, 4, 3, 5]]);
+    checked(Narrow { start: 0, count: 1 }, &[&[3, 1, 7]]);
     checked(Concat { axis: 1, inputs: 3 }, &[&[3, 2, 5, 4], &[3, 1, 5, 4], &[3, 4, 5, 4]]);
     checked(Concat { axis: 0, inputs: 2 }, &[&[7], &[300]]);
     checked(Concat { axis: 1, inputs: 6 }, &[&[2, 1, 3], &[2, 2, 3], &[2, 3, 3], &[2, 4, 3], &[2, 1, 3], &[2, 5, 3]]);
@@ -70,6 +85,18 @@ fn pools() {
         let mut case = Case::new(Arc::new(MaxPool { window }), &[&dims]);
         case.inputs[0].1.iter_mut().for_each(|v| *v = v.round());
         check(&case);
+    }
+}
+
+#[test]
+fn resampling() {
+    let bilinear = |align_corners| Interpolation::Bilinear { align_corners };
+    for interpolation in [Interpolation::Nearest, bilinear(false), bilinear(true)] {
+        for (dims, size) in
+            [([2, 3, 5, 7], [10, 14]), ([1, 2, 6, 9], [4, 5]), ([1, 2, 7, 3], [1, 13]), ([3, 2, 1, 21], [1, 50])]
+        {
+            checked(Upsample { size, interpolation }, &[&dims]);
+        }
     }
 }
 
@@ -184,4 +211,20 @@ fn dropouts_draw_what_the_cpu_draws() {
     checked(Dropout::new(Unit::Value, 0.0, purpose), &[&[19, 5]]);
     let ramp = Ramp { most: 0.7, steps: 1, epochs: 4 };
     checked(Dropout::rising(Unit::Sample, ramp, purpose), &[&[33, 2, 3]]);
+}
+
+#[test]
+fn products_on_tensor_cores() {
+    for (numerics, tolerance) in [(Numerics::Tf32x3, 2e-6), (Numerics::Tf32, 2e-3)] {
+        let checked = |op: Arc<dyn Operator>, dims: &[&[usize]]| {
+            check_in(&Case { tolerance, ..Case::new(op, dims) }, numerics);
+        };
+        checked(Arc::new(Linear { bias: true, positions: false }), &[&[5, 37], &[70, 37], &[70]]);
+        checked(Arc::new(Linear { bias: true, positions: true }), &[&[3, 5, 7, 6], &[35, 5], &[35]]);
+        checked(Arc::new(Linear { bias: false, positions: true }), &[&[3, 5, 1, 211], &[4, 5]]);
+        let full = Conv { bias: true, residual: true, ..Conv::new([2; 2], [1; 2]) };
+        checked(Arc::new(full), &[&[2, 3, 9, 8], &[4, 3, 3, 3], &[4], &[2, 4, 5, 4]]);
+        let grouped = Conv { groups: 2, dilation: [2; 2], ..Conv::new([1; 2], [2; 2]) };
+        checked(Arc::new(grouped), &[&[2, 4, 6, 7], &[6, 2, 3, 3]]);
+    }
 }

@@ -1,6 +1,7 @@
 //! Compiles the kernels with the system's C++ compiler and executes launch plans with them (tests/shim). Without a compiler, or on
 //! another architecture, there is nothing to execute with: tests then say that they were skipped.
 
+use nasperf_pipe::ops::launch::arena::Arena;
 use nasperf_pipe::ops::launch::plan::{Arg, Content, Launch, Plan, Span};
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::fs;
@@ -44,10 +45,12 @@ pub struct Shim {
     run: Run,
 }
 
-/// Buffers of one plan, each between pages that nothing may touch.
+/// Buffers of one plan, each between pages that nothing may touch, or all in one arena as on a device.
 pub struct Memory<'s> {
     shim: MutexGuard<'s, Shim>,
     plan: &'s Plan,
+    /// What was allocated, and where each buffer lies.
+    allocated: Vec<*mut c_void>,
     at: Vec<*mut c_void>,
 }
 
@@ -196,22 +199,45 @@ fn load(path: &Path) -> Shim {
 impl<'s> Memory<'s> {
     /// Memory for a plan; tables are there, all else is NaN.
     pub fn new(shim: &'s Mutex<Shim>, plan: &'s Plan) -> Memory<'s> {
+        let mut memory = Memory::empty(shim, plan);
+        for (i, b) in plan.buffers.iter().enumerate() {
+            let at = memory.allocate(b.words, &format!("{} (buffer {i})", b.name));
+            memory.at.push(at);
+        }
+        memory.tables();
+        memory
+    }
+
+    /// The same in one arena, where buffers that do not live at the same time overlap.
+    pub fn packed(shim: &'s Mutex<Shim>, plan: &'s Plan) -> Memory<'s> {
+        let (mut memory, arena) = (Memory::empty(shim, plan), Arena::new(&plan.buffers));
+        let start = memory.allocate(arena.bytes / 4, "arena");
+        // SAFETY: offsets lie inside the arena.
+        memory.at = arena.offsets.iter().map(|offset| unsafe { start.byte_add(*offset) }).collect();
+        memory.tables();
+        memory
+    }
+
+    fn empty(shim: &'s Mutex<Shim>, plan: &'s Plan) -> Memory<'s> {
         let shim = shim.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let place = |words: usize, name: &str| {
-            let name = CString::new(name).unwrap();
-            // SAFETY: a plain call; null is checked.
-            let at = unsafe { (shim.allocate)(name.as_ptr(), 4 * words) };
-            assert!(!at.is_null(), "no memory for {words} words");
-            at
-        };
-        let at = plan.buffers.iter().enumerate().map(|(i, b)| place(b.words, &format!("{} (buffer {i})", b.name)));
-        let mut memory = Memory { at: at.collect(), shim, plan };
-        for (buffer, b) in plan.buffers.iter().enumerate() {
+        Memory { shim, plan, allocated: Vec::new(), at: Vec::new() }
+    }
+
+    fn allocate(&mut self, words: usize, name: &str) -> *mut c_void {
+        let name = CString::new(name).unwrap();
+        // SAFETY: a plain call; null is checked.
+        let at = unsafe { (self.shim.allocate)(name.as_ptr(), 4 * words) };
+        assert!(!at.is_null(), "no memory for {words} words");
+        self.allocated.push(at);
+        at
+    }
+
+    fn tables(&mut self) {
+        for (buffer, b) in self.plan.buffers.iter().enumerate() {
             if let Content::Constant(values) = &b.content {
-                memory.write_words(Span { buffer, start: 0, length: values.len() }, values);
+                self.write_words(Span { buffer, start: 0, length: values.len() }, values);
             }
         }
-        memory
     }
 
     fn pointer(&self, span: Span) -> *mut c_void {
@@ -325,6 +351,6 @@ impl<'s> Memory<'s> {
 impl Drop for Memory<'_> {
     fn drop(&mut self) {
         // SAFETY: each pointer came from `allocate` and is used no more.
-        self.at.iter().for_each(|at| unsafe { (self.shim.free)(*at) });
+        self.allocated.iter().for_each(|at| unsafe { (self.shim.free)(*at) });
     }
 }

@@ -5,7 +5,7 @@ use crate::ops::launch::planner::{Planner, THREADS};
 use crate::ops::launch::tile::{SUM_WORDS, chunks};
 use crate::ops::launch::twin::{Kept, Target, parameters};
 use crate::ops::mixed_cell::cuda::Cell;
-use crate::ops::mixed_cell::wiring;
+use crate::ops::mixed_cell::cuda::layout::ROW;
 
 /// Sums of a channel of an edge, and taps that a thread sums at once: constants of kernels/mixed_cell_bwd.cu.
 const SLOTS: usize = 8;
@@ -55,16 +55,15 @@ pub fn run(planner: &mut Planner, cell: &Cell<'_>, kept: &Kept, gradient: Span, 
         chunk: chunks(layout.shape.images, LEAST.div_ceil(layout.plane())),
     };
     for node in (0..op.nodes).rev() {
-        if op.inputs + node < wiring::sources(op) {
+        if node + 1 < op.nodes {
             let own = g.part(node * layout.node_size()..g.length);
-            b.state(planner, op.inputs + node, Some(Target { span: own, add: true }));
+            b.round(planner, node + 1, &[Some(Target { span: own, add: true })]);
         }
         b.node(planner, node);
     }
-    for s in (0..op.inputs).rev() {
-        if sinks[s].is_some() || b.weights.is_some() {
-            b.state(planner, s, sinks[s]);
-        }
+    let sinks = &sinks[..op.inputs];
+    if b.weights.is_some() || sinks.iter().any(Option::is_some) {
+        b.round(planner, 0, sinks);
     }
     planner.give(b.sums);
     planner.give(g);
@@ -93,15 +92,15 @@ impl Backward<'_, '_> {
         planner.give(partials);
     }
 
-    /// The gradient of a state, and of the weights of all edges that leave it.
-    fn state(&self, planner: &mut Planner, s: usize, sink: Option<Target>) {
+    /// The gradients of a round's states, and of the weights of all edges that leave them.
+    fn round(&self, planner: &mut Planner, round: usize, sinks: &[Option<Target>]) {
         let Backward { cell, chunk: (images, parts), .. } = *self;
         let layout = &cell.layout;
-        let (c, block, edges) = (layout.shape.part, layout.block(), layout.leaving(s).len());
-        let (table, (rows, words)) = (layout.state_table(planner, s), layout.rows(planner, s));
-        let (firsts, seconds) = (edges * layout.firsts(s), 2 * edges);
+        let (c, block, edges) = (layout.shape.part, layout.block(), layout.leaving(round).len());
+        let (table, (rows, words)) = (layout.state_table(planner, round), layout.rows(planner, round));
+        let (firsts, seconds) = (edges * layout.firsts(round), 2 * edges);
         let (first_rows, second_rows) = (rows.part(0..firsts * words), rows.part(firsts * words..rows.length));
-        let (x, all) = (cell.state(s), firsts + seconds);
+        let ((x, other), states, all) = (cell.states(round), layout.states(round), firsts + seconds);
         let (tiles_each, tile_parts) = chunks(layout.tiles(), LEAST_TILES);
         let wanted = self.weights.is_some();
         let partials = |planner: &mut Planner, words: usize| wanted.then(|| planner.take("partial gradients", words));
@@ -112,14 +111,14 @@ impl Backward<'_, '_> {
         let hidden_sums = planner.take("sums", seconds * 2 * c);
 
         // the edges' nodes differ: a block of g for each
-        let (of_nodes, (seen, _)) = (edges * block, layout.seen_and_passing(s));
+        let (of_nodes, seen) = (edges * block, states.len() * layout.seen_and_passing(states.start).0);
         let mix = |planner: &mut Planner, rows: Span, dlines: Span, between: bool, dpoint: Option<Span>| {
             let results = rows.length / words * block;
             let again = dpoint.map_or(0, |_| if between { seen } else { seconds * block });
             let read = results + of_nodes + if between { hidden.length } else { 0 } + again;
             let blocks = [tile_parts, rows.length / words, 1];
-            let call = planner.call("cell_mix_bwd_f32", blocks, THREADS).read(x).read(self.z).read(cell.theta);
-            let call = call.read(self.norms).read(self.g).read(self.sums);
+            let call = planner.call("cell_mix_bwd_f32", blocks, THREADS).read(x).read_if(other).read(self.z);
+            let call = call.read(cell.theta).read(self.norms).read(self.g).read(self.sums);
             let call = call.read_if(between.then_some(hidden)).read_if(between.then_some(hidden_sums)).write(dlines);
             let call = call.write_if(dpoint).read(table).read(rows).ints([layout.tiles(), tiles_each]);
             let call = call.shared(3 * c * layout.tile() + c * c);
@@ -127,7 +126,8 @@ impl Backward<'_, '_> {
         };
         let deep_sums = |planner: &mut Planner, rows: Span, dlines: Span, ddeep: Option<Span>, sums: Option<Span>| {
             let blocks = [c, rows.length / words, parts];
-            let call = planner.call("cell_deep_sums_f32", blocks, THREADS).read(dlines).read(x).read(self.z);
+            let call =
+                planner.call("cell_deep_sums_f32", blocks, THREADS).read(dlines).read(x).read_if(other).read(self.z);
             let call = call.read(self.norms).read_if(sums.map(|_| hidden)).write_if(ddeep).write_if(sums);
             // between two convolutions: the gradient there and what it is a gradient of; else the state
             let read = dlines.length + sums.map_or(seen, |_| 2 * seconds * block);
@@ -147,13 +147,19 @@ impl Backward<'_, '_> {
         call.ints([c, parts, seconds * 2 * c]).run();
         planner.give(sums);
 
-        let dlines = planner.take("gradients of depthwise results", edges * layout.lines(s) * block);
+        let dlines = planner.take("gradients of depthwise results", edges * layout.lines(round) * block);
         mix(planner, first_rows, dlines, true, of(dpoint, point, 0, firsts));
         if wanted {
             deep_sums(planner, first_rows, dlines, of(ddeep, deep, 0, firsts), None);
         }
-        if let Some(target) = sink {
-            self.input(planner, s, table, first_rows, dlines, target);
+        let mut before = 0; // rows of the states before
+        for (s, sink) in states.zip(sinks) {
+            let own = layout.leaving_state(s).len() * layout.firsts(round) * words;
+            let rows = first_rows.part(before..before + own);
+            before += own;
+            if let Some(target) = sink {
+                self.input(planner, s, table, rows, dlines, *target);
+            }
         }
         planner.give(dlines);
         planner.give(hidden);
@@ -171,12 +177,12 @@ impl Backward<'_, '_> {
     /// All that reaches the values of a state.
     fn input(&self, planner: &mut Planner, s: usize, table: Span, rows: Span, dlines: Span, target: Target) {
         let (cell, layout) = (self.cell, &self.cell.layout);
-        let (block, edges, shape) = (layout.block(), layout.leaving(s).len(), &layout.shape);
+        let (block, edges, shape) = (layout.block(), layout.leaving_state(s).len(), &layout.shape);
         let leaving = layout.leaving_table(planner, s);
         let dpools = planner.take("gradients of pools", 2 * block);
         let call = planner.each("cell_pool_bwd_f32", 2 * block).read(self.g).read(self.z).read(cell.theta);
         let call = call.read(self.norms).read(self.sums).write(dpools).read(table).read(leaving);
-        let call = call.ints([edges, layout.first_block(s), 2 * s, 2 * block]);
+        let call = call.ints([edges, layout.pools(s), 2 * s, 2 * block]);
         call.moves((edges + 2) * block, 2 * block).run();
         let outside = s < layout.cell.inputs;
         let area = if outside { shape.height * shape.width } else { layout.plane() };
@@ -187,9 +193,10 @@ impl Backward<'_, '_> {
         let call = call.read(cell.theta).sink_if(parameters(&Some(target))).int(image).read(table).read(rows);
         // g of the nodes, whole but for the primitives' channels where there is no skip
         let of_nodes =
-            edges * shape.images * layout.node_size() - if layout.stride(s) == 2 { edges * block } else { 0 };
-        let read = dlines.length + dpools.length + block + of_nodes + n + if target.add { n } else { 0 };
-        call.int(edges * layout.firsts(s)).read(leaving).ints([edges, n]).moves(read, n).run();
+            edges * shape.images * layout.node_size() - if area != layout.plane() { edges * block } else { 0 };
+        let own_rows = rows.length / ROW;
+        let read = own_rows * block + dpools.length + block + of_nodes + n + if target.add { n } else { 0 };
+        call.int(own_rows).read(leaving).ints([edges, n]).moves(read, n).run();
         planner.give(dpools);
     }
 }

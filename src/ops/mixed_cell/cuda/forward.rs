@@ -1,4 +1,4 @@
-//! The launches of a cell's forward pass: states as they become complete, then the node that was waiting for them.
+//! The launches of a cell's forward pass: rounds of states as they become complete, then the node that was waiting for them.
 
 use crate::ops::launch::plan::Span;
 use crate::ops::launch::planner::{Planner, THREADS};
@@ -33,26 +33,23 @@ pub fn run(planner: &mut Planner, cell: &Cell<'_>, pass: Pass) -> Kept {
         let call = planner.each("cell_running_f32", channels).read(running).write(t.norms);
         call.int(layout.shape.part).float(layout.cell.eps).int(channels).run();
     }
-    (0..layout.cell.inputs).for_each(|s| state(planner, cell, &t, s));
     for n in 0..layout.cell.nodes {
+        round(planner, cell, &t, n);
         node(planner, cell, &t, n);
-        if layout.cell.inputs + n < sources {
-            state(planner, cell, &t, layout.cell.inputs + n);
-        }
     }
     Kept { spans: vec![t.z, t.norms, t.places], nested: Vec::new() }
 }
 
-/// All tensors of the edges that leave a state.
-fn state(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, s: usize) {
+/// All tensors of the edges that leave the states of a round.
+fn round(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, round: usize) {
     let layout = &cell.layout;
-    let (c, tile, tiles, first) = (layout.shape.part, layout.tile(), layout.tiles(), layout.first_block(s));
-    let (table, (rows, words)) = (layout.state_table(planner, s), layout.rows(planner, s));
-    let (norms_of, x) = (layout.norms_of(planner, s), cell.state(s));
-    let edges = layout.leaving(s).len();
-    let (firsts, seconds) = (edges * layout.firsts(s), 2 * edges);
-    let (seen, _) = layout.seen_and_passing(s);
-    let places = t.places.part(s * layout.block()..(s + 1) * layout.block());
+    let (c, tile, tiles, first) = (layout.shape.part, layout.tile(), layout.tiles(), layout.first_block(round));
+    let (table, (rows, words)) = (layout.state_table(planner, round), layout.rows(planner, round));
+    let (norms_of, states, (x, other)) = (layout.norms_of(planner, round), layout.states(round), cell.states(round));
+    let edges = layout.leaving(round).len();
+    let (pools, firsts, seconds) = (2 * states.len(), edges * layout.firsts(round), 2 * edges);
+    let seen = states.len() * layout.seen_and_passing(states.start).0;
+    let places = t.places.part(states.start * layout.block()..states.end * layout.block());
     // two words per block, channel and tile
     let sums = |planner: &mut Planner, blocks: usize| {
         t.statistics.map(|_| planner.take("sums of tiles", 2 * blocks * c * tiles))
@@ -65,25 +62,27 @@ fn state(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, s: usize) {
         call.float(layout.cell.eps).int(blocks * c).moves(partials.length, 4 * blocks * c).run();
         planner.give(partials);
     };
-    let partials = sums(planner, 2 + firsts);
-    let of_pools = 2 * 2 * c * tiles;
-    let call = planner.call("cell_pools_fwd_f32", [tiles, 1, 1], THREADS).read(x).update(t.z).write(places);
-    let call = call.write_if(partials.map(|p| p.part(0..of_pools))).moves(seen, 3 * layout.block() + of_pools);
-    call.read(table).int(first).shared(2 * c * tile).run();
+    let partials = sums(planner, pools + firsts);
+    let of_pools = 2 * pools * c * tiles;
+    let call = planner.call("cell_pools_fwd_f32", [tiles, states.len(), 1], THREADS).read(x).read_if(other);
+    let call = call.update(t.z).write(places).write_if(partials.map(|p| p.part(0..of_pools)));
+    let written = (pools + states.len()) * layout.block() + of_pools;
+    call.read(table).int(first).shared(2 * c * tile).moves(seen, written).run();
     let convolutions = |planner: &mut Planner, rows: Span, partials: Option<Span>, first: usize, input: usize| {
         let count = rows.length / words;
         let output = count * layout.block() + partials.map_or(0, |p| p.length);
-        let call = planner.call("cell_conv_fwd_f32", [tiles, count, 1], THREADS).read(x).update(t.z).read(cell.theta);
+        let call = planner.call("cell_conv_fwd_f32", [tiles, count, 1], THREADS).read(x).read_if(other);
+        let call = call.update(t.z).read(cell.theta);
         let call = call.read(t.norms).write_if(partials).read(table).read(rows).int(first);
         call.shared(3 * c * tile).moves(input + rows.length, output).run();
     };
     let of_firsts = partials.map(|p| p.part(of_pools..p.length));
-    convolutions(planner, rows.part(0..firsts * words), of_firsts, first + 2, seen);
-    statistics(planner, partials, 0, 2 + firsts);
+    convolutions(planner, rows.part(0..firsts * words), of_firsts, first + pools, seen);
+    statistics(planner, partials, 0, pools + firsts);
     let partials = sums(planner, seconds);
     let (second_rows, input) = (rows.part(firsts * words..rows.length), seconds * layout.block());
-    convolutions(planner, second_rows, partials, first + 2 + firsts, input);
-    statistics(planner, partials, 2 + firsts, seconds);
+    convolutions(planner, second_rows, partials, first + pools + firsts, input);
+    statistics(planner, partials, pools + firsts, seconds);
 }
 
 fn node(planner: &mut Planner, cell: &Cell<'_>, t: &Tensors, node: usize) {

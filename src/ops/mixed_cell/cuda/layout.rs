@@ -4,6 +4,7 @@ use crate::ops::launch::plan::Span;
 use crate::ops::launch::planner::Planner;
 use crate::ops::mixed_cell::MixedCell;
 use crate::ops::mixed_cell::wiring::{self, AVG_POOL, Edge, MAX_POOL, SKIP, Shape};
+use std::ops::Range;
 
 /// First convolutions of an edge; FactorizedReduce where the stride is 2. With the primitive that each one's result is, if any.
 const FIRST: [(usize, Option<usize>); 5] = [
@@ -18,15 +19,20 @@ const SECOND: [(usize, usize); 2] = [(wiring::SEP_3_SECOND, wiring::SEP_3), (wir
 
 /// A table's entry for "none".
 const NONE: u32 = u32::MAX;
+/// Where a row's rest says which block a convolution reads: −1 and −2, `NONE` and the one below, for the states of a round themselves.
+const INPUT: usize = 2;
+/// Words of a row.
+pub const ROW: usize = 17;
 
-/// Tensors before a norm are blocks (N,c,H',W') of one array, state by state: max pool, average pool, first convolutions edge by edge,
-/// second ones edge by edge.
+/// States are worked on in rounds: those from outside, then each node that has outgoing edges. Tensors before a norm are blocks
+/// (N,c,H',W') of one array, round by round: max and average pool of each state, first convolutions edge by edge, second ones edge by
+/// edge, edges in the order of their states.
 pub struct Layout<'a> {
     pub cell: &'a MixedCell,
     pub shape: Shape,
     pub edges: Vec<Edge>,
     offsets: Vec<usize>,
-    /// First block of each state, and the number of all.
+    /// First block of each round, and the number of all.
     blocks: Vec<usize>,
 }
 
@@ -34,11 +40,26 @@ impl<'a> Layout<'a> {
     pub fn new(cell: &'a MixedCell, shape: Shape) -> Layout<'a> {
         let (edges, offsets) = (wiring::edges(cell), wiring::offsets(cell, shape.part, shape.one_d));
         let mut layout = Layout { cell, shape, edges, offsets, blocks: vec![0] };
-        for s in 0..wiring::sources(cell) {
-            let blocks = 2 + layout.leaving(s).len() * (layout.firsts(s) + 2);
-            layout.blocks.push(layout.blocks[s] + blocks);
+        for round in 0..layout.rounds() {
+            let blocks = 2 * layout.states(round).len() + layout.leaving(round).len() * (layout.firsts(round) + 2);
+            layout.blocks.push(layout.blocks[round] + blocks);
         }
         layout
+    }
+
+    pub fn rounds(&self) -> usize {
+        wiring::sources(self.cell) - self.cell.inputs + 1
+    }
+
+    /// The states of a round.
+    pub fn states(&self, round: usize) -> Range<usize> {
+        let inputs = self.cell.inputs;
+        if round == 0 { 0..inputs } else { inputs + round - 1..inputs + round }
+    }
+
+    /// The round of a state.
+    fn round(&self, s: usize) -> usize {
+        (s + 1).saturating_sub(self.cell.inputs)
     }
 
     /// Positions of a plane of a node.
@@ -56,27 +77,39 @@ impl<'a> Layout<'a> {
         self.shape.images * self.shape.part * self.plane()
     }
 
-    /// Blocks of all states.
+    /// Blocks of all rounds.
     pub fn all_blocks(&self) -> usize {
         self.blocks[self.blocks.len() - 1]
     }
 
-    pub fn first_block(&self, s: usize) -> usize {
-        self.blocks[s]
+    pub fn first_block(&self, round: usize) -> usize {
+        self.blocks[round]
     }
 
-    pub fn stride(&self, s: usize) -> usize {
-        if self.cell.reduction && s < self.cell.inputs { 2 } else { 1 }
+    /// The block of a state's max pool; that of its average pool follows.
+    pub fn pools(&self, s: usize) -> usize {
+        let round = self.round(s);
+        self.blocks[round] + 2 * (s - self.states(round).start)
     }
 
-    /// First convolutions of an edge that leaves a state.
-    pub fn firsts(&self, s: usize) -> usize {
-        3 + self.stride(s)
+    /// Of all edges of a round.
+    pub fn stride(&self, round: usize) -> usize {
+        if self.cell.reduction && round == 0 { 2 } else { 1 }
+    }
+
+    /// First convolutions of an edge.
+    pub fn firsts(&self, round: usize) -> usize {
+        3 + self.stride(round)
     }
 
     /// Edges that leave a state, with their places.
-    pub fn leaving(&self, s: usize) -> Vec<(usize, Edge)> {
+    pub fn leaving_state(&self, s: usize) -> Vec<(usize, Edge)> {
         self.edges.iter().copied().enumerate().filter(|(_, e)| e.from == s).collect()
+    }
+
+    /// Edges that leave a round, state by state.
+    pub fn leaving(&self, round: usize) -> Vec<(usize, Edge)> {
+        self.states(round).flat_map(|s| self.leaving_state(s)).collect()
     }
 
     pub fn entering(&self, node: usize) -> Vec<(usize, Edge)> {
@@ -93,8 +126,8 @@ impl<'a> Layout<'a> {
     }
 
     /// Blocks of the gradient of depthwise lines of an edge's first convolutions.
-    pub fn lines(&self, s: usize) -> usize {
-        self.firsts(s) + usize::from(self.stride(s) == 2)
+    pub fn lines(&self, round: usize) -> usize {
+        self.firsts(round) + usize::from(self.stride(round) == 2)
     }
 
     /// Words of the channels of a state that primitives see, and of those that pass by.
@@ -114,23 +147,23 @@ impl<'a> Layout<'a> {
         self.entering(node).into_iter().map(of).sum()
     }
 
-    fn first(&self, s: usize, local: usize, i: usize) -> usize {
-        self.blocks[s] + 2 + local * self.firsts(s) + i
+    fn first(&self, round: usize, local: usize, i: usize) -> usize {
+        self.blocks[round] + 2 * self.states(round).len() + local * self.firsts(round) + i
     }
 
-    fn second(&self, s: usize, local: usize, i: usize) -> usize {
-        self.blocks[s] + 2 + self.leaving(s).len() * self.firsts(s) + 2 * local + i
+    fn second(&self, round: usize, local: usize, i: usize) -> usize {
+        self.first(round, self.leaving(round).len(), 0) + 2 * local + i
     }
 
     fn norm(&self, edge: usize, convolution: usize) -> usize {
         wiring::normed_edge(self.cell, edge) + convolution
     }
 
-    /// `State` for one state.
-    pub fn state_table(&self, planner: &mut Planner, s: usize) -> Span {
-        let (shape, outside) = (&self.shape, s < self.cell.inputs);
+    /// `State` for the states of a round, which are alike.
+    pub fn state_table(&self, planner: &mut Planner, round: usize) -> Span {
+        let (shape, outside) = (&self.shape, round == 0);
         let (h, w) = if outside { (shape.height, shape.width) } else { (shape.out_height, shape.out_width) };
-        let stride = self.stride(s);
+        let stride = self.stride(round);
         let image = if outside { shape.channels * h * w } else { self.cell.nodes * self.node_size() };
         let values = [
             [shape.images, shape.channels, shape.part, self.cell.factor],
@@ -166,39 +199,40 @@ impl<'a> Layout<'a> {
         row
     }
 
-    /// `Row`s of all convolutions of edges that leave a state: the first ones, then the second ones. The span and the words of a row.
-    pub fn rows(&self, planner: &mut Planner, s: usize) -> (Span, usize) {
-        let (leaving, mut rows) = (self.leaving(s), Vec::new());
+    /// `Row`s of all convolutions of edges that leave a round: the first ones, then the second ones. The span and the words of a row.
+    pub fn rows(&self, planner: &mut Planner, round: usize) -> (Span, usize) {
+        let (leaving, mut rows) = (self.leaving(round), Vec::new());
         let word = |value: Option<usize>| value.map_or(NONE, |v| v as u32);
         for (local, (e, edge)) in leaving.iter().enumerate() {
-            for (i, (convolution, primitive)) in FIRST.into_iter().enumerate().take(self.firsts(s)) {
+            for (i, (convolution, primitive)) in FIRST.into_iter().enumerate().take(self.firsts(round)) {
                 let hidden = primitive.is_none().then_some(2 * local + i);
-                let lines = local * self.lines(s) + i;
+                let lines = local * self.lines(round) + i;
                 let norm = self.norm(*e, convolution);
-                let rest = [Some(norm), None, None, Some(self.first(s, local, i)), Some(*e), primitive, Some(edge.to)];
+                let rest =
+                    [Some(norm), None, None, Some(self.first(round, local, i)), Some(*e), primitive, Some(edge.to)];
                 let rest = [&rest[..], &[hidden, Some(lines)]].concat();
-                let rest: Vec<u32> = rest.into_iter().map(word).collect();
+                let mut rest: Vec<u32> = rest.into_iter().map(word).collect();
+                rest[INPUT] = NONE - (edge.from - self.states(round).start) as u32;
                 rows.push(self.row(*e, convolution, rest.try_into().expect("nine words")));
             }
         }
         for (local, (e, edge)) in leaving.iter().enumerate() {
             for (i, (convolution, primitive)) in SECOND.into_iter().enumerate() {
                 let (norm, input_norm) = (self.norm(*e, convolution), self.norm(*e, FIRST[i].0));
-                let (input, output) = (self.first(s, local, i), self.second(s, local, i));
+                let (input, output) = (self.first(round, local, i), self.second(round, local, i));
                 let rest = [norm, input_norm, input, output, *e, primitive, edge.to, 2 * local + i, 2 * local + i];
                 rows.push(self.row(*e, convolution, rest.map(|v| v as u32)));
             }
         }
-        let words = rows[0].len();
-        (planner.table(rows.concat()), words)
+        (planner.table(rows.concat()), ROW)
     }
 
-    /// The norms of a state's blocks, in order.
-    pub fn norms_of(&self, planner: &mut Planner, s: usize) -> Span {
-        let leaving = self.leaving(s);
-        let mut norms = vec![2 * s, 2 * s + 1];
+    /// The norms of a round's blocks, in order.
+    pub fn norms_of(&self, planner: &mut Planner, round: usize) -> Span {
+        let leaving = self.leaving(round);
+        let mut norms: Vec<usize> = self.states(round).flat_map(|s| [2 * s, 2 * s + 1]).collect();
         for (e, _) in &leaving {
-            norms.extend(FIRST.iter().take(self.firsts(s)).map(|(convolution, _)| self.norm(*e, *convolution)));
+            norms.extend(FIRST.iter().take(self.firsts(round)).map(|(convolution, _)| self.norm(*e, *convolution)));
         }
         norms.extend(leaving.iter().flat_map(|(e, _)| SECOND.map(|(convolution, _)| self.norm(*e, convolution))));
         planner.table(norms.into_iter().map(|v| v as u32).collect())
@@ -207,19 +241,20 @@ impl<'a> Layout<'a> {
     /// Per edge that enters a node: edge, state, then the block of each primitive's result and its norm.
     pub fn entering_table(&self, planner: &mut Planner, node: usize) -> Span {
         let mut table = Vec::new();
-        for (e, Edge { from, to, stride }) in self.entering(node) {
-            let local = to - wiring::first_node(self.cell, from);
+        for (e, Edge { from, stride, .. }) in self.entering(node) {
+            let round = self.round(from);
+            let local = self.leaving(round).iter().position(|(at, _)| *at == e).expect("the edge leaves this round");
             let result = |primitive: usize| -> (u32, u32) {
                 let of = |block: usize, norm: usize| (block as u32, norm as u32);
-                let first = |i: usize| of(self.first(from, local, i), self.norm(e, FIRST[i].0));
+                let first = |i: usize| of(self.first(round, local, i), self.norm(e, FIRST[i].0));
                 match primitive {
-                    MAX_POOL => of(self.blocks[from], 2 * from),
-                    AVG_POOL => of(self.blocks[from] + 1, 2 * from + 1),
+                    MAX_POOL => of(self.pools(from), 2 * from),
+                    AVG_POOL => of(self.pools(from) + 1, 2 * from + 1),
                     SKIP if stride == 1 => (NONE, NONE),
                     SKIP => first(4),
                     wiring::SEP_3 | wiring::SEP_5 => {
                         let i = primitive - wiring::SEP_3;
-                        of(self.second(from, local, i), self.norm(e, SECOND[i].0))
+                        of(self.second(round, local, i), self.norm(e, SECOND[i].0))
                     }
                     wiring::DIL_3 => first(2),
                     _ => first(3),
@@ -235,6 +270,6 @@ impl<'a> Layout<'a> {
 
     /// Edge and node of each edge that leaves a state.
     pub fn leaving_table(&self, planner: &mut Planner, s: usize) -> Span {
-        planner.table(self.leaving(s).into_iter().flat_map(|(e, edge)| [e as u32, edge.to as u32]).collect())
+        planner.table(self.leaving_state(s).into_iter().flat_map(|(e, edge)| [e as u32, edge.to as u32]).collect())
     }
 }

@@ -1,5 +1,5 @@
-//! A mixed cell on a device: `kernels/mixed_cell_fwd.cu`, `kernels/mixed_cell_bwd.cu`. One launch does what all edges that leave a
-//! state have in common, so that their number depends on states and nodes and not on edges or primitives.
+//! A mixed cell on a device: `kernels/mixed_cell_fwd.cu`, `kernels/mixed_cell_bwd.cu`. One launch does what all edges that leave
+//! the states of a round have in common, so that their number depends on nodes and not on edges or primitives.
 
 mod backward;
 mod forward;
@@ -32,6 +32,12 @@ impl Cell<'_> {
             None => self.inputs[s],
             Some(node) => self.output.part(node * self.layout.node_size()..self.output.length),
         }
+    }
+
+    /// The values of a round's states, the second where there is one.
+    fn states(&self, round: usize) -> (Span, Option<Span>) {
+        let states = self.layout.states(round);
+        (self.state(states.start), (states.len() == 2).then(|| self.state(states.start + 1)))
     }
 
     fn of<'a>(cell: &'a MixedCell, inputs: &[Given<'_>], output: Span) -> Cell<'a> {
