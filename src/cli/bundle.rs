@@ -34,7 +34,7 @@ pub fn bundle(options: &BundleOptions) -> Outcome {
     if !missing.is_empty() {
         let few: Vec<&str> = missing.iter().take(5).map(String::as_str).collect();
         return Err(Exit::miss(format!(
-            "{} nodes have no result in this cache: {}{}; run `nasperf-pipe {} {}` first",
+            "nodes without a result in this cache, {}: {}{}; run `nasperf-pipe {} {}` first",
             missing.len(),
             few.join(", "),
             if missing.len() > few.len() { ", …" } else { "" },

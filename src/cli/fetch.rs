@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 pub fn fetch(options: &RunOptions) -> Outcome {
     let mut only = options.select.only.clone();
-    if only.is_empty() {
+    // `--until preprocess` prepares the data too, for previews and bundles
+    if only.is_empty() && options.select.until.is_empty() {
         only.push("fetch".to_string());
     }
     let select = SelectOptions { only, ..options.select.clone() };

@@ -10,7 +10,8 @@ use std::path::PathBuf;
     version,
     after_help = "`nasperf-pipe MANIFEST` is short for `nasperf-pipe run MANIFEST`. Running the same command again resumes.\n\
 Exit codes: 0 done, 1 some node failed, 2 manifest or usage error, 3 a selector matched nothing,\n\
-4 a miss under --require-cached, 130/143 interrupted with state saved."
+4 a miss under --require-cached, 130/143 interrupted with state saved,\n\
+141 whoever read the output went away."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -72,7 +72,7 @@ pub fn guess(x: &Candidate, y: &Candidate) -> Result<Guess, String> {
     let (dimension, channels_last) = match x.shape[1..] {
         [_] => (1, false),
         // a field per field: no channels
-        [_, _] if kind == "dense" && y.shape[1..] == x.shape[1..] => (2, false),
+        [_, _] if kind == "dense" && spatial(&x.shape[1..]) => (2, false),
         [channels, length] if kind == "dense" => (1, spatial(&[channels]) && !spatial(&[length])),
         [first, second] if first <= 16 || second <= 16 => (1, first > second),
         [first, second] if first * 4 <= second => (1, false),

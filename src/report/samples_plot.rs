@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(picture, draw("pictures", &[sample(3, &[4, 5], None), sample(3, &[4, 5], None)]));
         let series = String::from_utf8(draw("series", &[sample(2, &[30], None)])).unwrap();
         assert_eq!(series.matches("<polyline").count(), 2);
-        let genome = Sample { input: vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0], ..sample(2, &[3], None) };
+        let genome = Sample { input: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], ..sample(2, &[3], None) };
         let letters = String::from_utf8(draw("letters", &[genome])).unwrap();
         assert_eq!((letters.matches("data:image/png").count(), letters.matches("<polyline").count()), (1, 0));
         let field = sample(57, &[6, 6], Some((1, vec![3.0; 36])));

@@ -182,6 +182,9 @@ fn a_bundle_makes_another_cache_whole() {
     lab.expect(0, &["bundle", "m.toml", "-o", "all.tar.zst", "--results"]);
     lab.expect(0, &["bundle", "m.toml", "-o", "data.tar.zst"]);
     assert!(lab.expect(4, &["bundle", "m.toml", "-o", "no.tar.zst", "--cache", "empty"]).err.contains("fetch --until"));
+    // what that message advises is enough
+    lab.expect(0, &["fetch", "--until", "preprocess", "m.toml", "--cache", "fetched"]);
+    lab.expect(0, &["bundle", "m.toml", "-o", "fetched.tar.zst", "--cache", "fetched"]);
     lab.expect(0, &["unbundle", "all.tar.zst", "--cache", "other"]);
     lab.expect(0, &["m.toml", "--cache", "other", "--require-cached"]);
     lab.expect(0, &["unbundle", "data.tar.zst", "--cache", "data"]);
