@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check test first smoke learn kernels planted golden fuzz large bench-setup bench paper clean
+.PHONY: help check test first smoke learn kernels gpu-check planted golden fuzz large bench-setup bench paper clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ learn: ## train small networks long enough to beat the stated gates
 kernels: ## compile every CUDA kernel, show registers, fail on spills (puts nvcc into target/cuda)
 	kernels/toolkit.sh
 	kernels/check.sh
+
+gpu-check: ## pack what checks the kernels on a machine with a GPU, and run it as far as this one goes
+	kernels/gpu-check.sh
 
 planted: ## a search on a task with one right primitive, as run and as described
 	$(CARGO) run --release -- manifests/planted.toml

@@ -1,7 +1,8 @@
 //! One check for every operator with kernels: forward and backward under the shim, in several orders of threads, against the f64
 //! reference.
 
-use super::shim::{Memory, Order, shim};
+use super::executor::{Memory, executor};
+use super::shim::Order;
 use crate::support::formula::draw;
 use crate::support::operator_check::{Case, run};
 use nasperf_pipe::ops::launch::plan::{Plan, Span};
@@ -71,7 +72,7 @@ fn close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
 
 /// What a run leaves: output, statistics, gradients.
 fn outcome(planned: &Planned, case: &Case, before: Option<&[Vec<f32>]>, order: Order) -> Option<Vec<Vec<f32>>> {
-    let mut memory = Memory::new(shim()?, &planned.plan);
+    let mut memory = Memory::new(executor()?, &planned.plan);
     for (span, (_, values)) in planned.inputs.iter().zip(&case.inputs) {
         memory.write(*span, &single(values));
     }
@@ -132,7 +133,7 @@ fn evaluated(case: &Case, running: &[f64]) {
     let kept = twin(&*case.op).unwrap().forward(&mut planner, &given, output, Pass::Evaluate { running: span });
     kept.give(&mut planner);
     let plan = planner.finish().unwrap();
-    let mut memory = Memory::new(shim().expect("a shim"), &plan);
+    let mut memory = Memory::new(executor().expect("an executor"), &plan);
     for (span, (_, values)) in inputs.iter().zip(&case.inputs) {
         memory.write(*span, &single(values));
     }

@@ -57,6 +57,15 @@ impl<'p> Memory<'p> {
         }
     }
 
+    /// The same in one arena, where buffers that do not live at the same time overlap; a GPU has no other memory.
+    pub fn packed(executor: Executor, plan: &'p Plan) -> Memory<'p> {
+        match executor {
+            Executor::Shim(shim) => Memory::Shim(shim::Memory::packed(shim, plan)),
+            #[cfg(feature = "cuda")]
+            Executor::Gpu(_) => Memory::new(executor, plan),
+        }
+    }
+
     pub fn write_words(&mut self, span: Span, values: &[u32]) {
         match self {
             Memory::Shim(memory) => memory.write_words(span, values),

@@ -1,6 +1,7 @@
 //! Kernels of losses and optimisers against their CPU twins.
 
-use super::shim::{Memory, Order, shim};
+use super::executor::{Memory, executor};
+use super::shim::Order;
 use crate::support::formula::draw;
 use candle_core::{Device, Tensor, Var};
 use nasperf_pipe::ops::launch::plan::Span;
@@ -47,8 +48,8 @@ fn check(op: Loss, form: Form, dims: &[usize]) {
     value_and_gradient(&mut planner, form, (at, dims), Targets { values, weights: of_weights }, loss, dz);
     let plan = planner.finish().unwrap();
     for order in [Order::Forward, Order::Backward, Order::Random(3)] {
-        let Some(shim) = shim() else { return };
-        let mut memory = Memory::new(shim, &plan);
+        let Some(executor) = executor() else { return };
+        let mut memory = Memory::new(executor, &plan);
         memory.write(at, &single(&z));
         memory.write_words(values, &targets);
         if let (Some(span), Some(weights)) = (of_weights, &weights) {
@@ -96,8 +97,8 @@ fn adam_moves_as_on_the_cpu() {
     let now = planner.outside("now", 3);
     adapt(&mut planner, params, AdamState { values, first, second }, gradient, now);
     let plan = planner.finish().unwrap();
-    let Some(shim) = shim() else { return };
-    let mut memory = Memory::new(shim, &plan);
+    let Some(executor) = executor() else { return };
+    let mut memory = Memory::new(executor, &plan);
     memory.write(values, &single(&draw(1, n)));
     memory.write(first, &vec![0.0; n]);
     memory.write(second, &vec![0.0; n]);
@@ -121,8 +122,8 @@ fn exponentiated_gradients_keep_rows_apart() {
     let (values, gradient, now) = (planner.outside("p", n), planner.outside("g", n), planner.outside("now", 1));
     exponentiate(&mut planner, values, gradient, now, starts.clone());
     let plan = planner.finish().unwrap();
-    let Some(shim) = shim() else { return };
-    let mut memory = Memory::new(shim, &plan);
+    let Some(executor) = executor() else { return };
+    let mut memory = Memory::new(executor, &plan);
     memory.write(values, &single(&expected));
     memory.write(gradient, &single(&g));
     memory.write(now, &[0.1]);
@@ -144,8 +145,8 @@ fn clipping_scales_by_the_global_norm() {
         let (gradient, scale) = (planner.outside("g", n), planner.outside("scale", 1));
         nasperf_pipe::training::launches::clip(&mut planner, gradient, limit, scale);
         let plan = planner.finish().unwrap();
-        let Some(shim) = shim() else { return };
-        let mut memory = Memory::new(shim, &plan);
+        let Some(executor) = executor() else { return };
+        let mut memory = Memory::new(executor, &plan);
         memory.write(gradient, &single(&g));
         memory.run(Order::Random(1)).unwrap();
         close("scale", &memory.read(scale), &[clip::factor(norm, limit)], 1e-6);

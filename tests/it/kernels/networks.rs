@@ -1,6 +1,7 @@
 //! Whole networks under the shim: steps of training and of search as one plan, run twice, against the same steps of the f64 reference.
 
-use super::shim::{Memory, Order, Shim, shim};
+use super::executor::{Executor, Memory, executor};
+use super::shim::Order;
 use crate::support::formula::draw;
 use crate::support::golden_training::fill;
 use candle_core::{DType, Device, Tensor};
@@ -28,7 +29,7 @@ use nasperf_pipe::training::launches::{
 };
 use nasperf_pipe::training::sgd::{Sgd, SgdParams};
 use nasperf_pipe::training::{clip, exponentiated_gradient};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub const SGD: SgdParams = SgdParams { momentum: 0.9, nesterov: true, weight_decay: 1e-3 };
 const RATE: f64 = 0.05;
@@ -90,8 +91,8 @@ fn close(what: &str, found: &[f32], expected: &[f64], tolerance: f64) {
 }
 
 /// Series run in one arena, which shows that nothing is given back too early; planes in guarded buffers.
-fn memory_of<'s>(shim: &'s Mutex<Shim>, plan: &'s Plan, rank: usize) -> Memory<'s> {
-    if rank == 3 { Memory::packed(shim, plan) } else { Memory::new(shim, plan) }
+fn memory_of(executor: Executor, plan: &Plan, rank: usize) -> Memory<'_> {
+    if rank == 3 { Memory::packed(executor, plan) } else { Memory::new(executor, plan) }
 }
 
 /// Writes what a network starts with.
@@ -137,8 +138,8 @@ fn trains(what: &str, network: &Network, reference: Network, shape: &[usize]) {
     let gradient = gradient(&mut planner, program, (&x, Form::BceWithLogits), &state, &batch, Half::Weights).unwrap();
     descend(&mut planner, SGD, Some(CLIP), (state.theta, gradient, velocity), now);
     let plan = planner.finish().unwrap();
-    let Some(shim) = shim() else { return };
-    let mut memory = memory_of(shim, &plan, shape.len());
+    let Some(executor) = executor() else { return };
+    let mut memory = memory_of(executor, &plan, shape.len());
     start(&mut memory, (&state, velocity, now), network.parameters());
     let reference = reference.into_reference().unwrap();
     let set = reference.parameters();
@@ -168,7 +169,7 @@ fn trains(what: &str, network: &Network, reference: Network, shape: &[usize]) {
     let Planned { mut planner, state, batch, .. } = planned(program, network.parameters(), &x, None);
     evaluate(&mut planner, program, (batch.x, &x), &state, batch.output).unwrap();
     let plan = planner.finish().unwrap();
-    let mut memory = Memory::new(shim, &plan);
+    let mut memory = Memory::new(executor, &plan);
     memory.write(state.theta, &single(&set.theta().to_vec1().unwrap()));
     memory.write(state.running, &single(&set.running()));
     memory.write(batch.x, &inputs(9, batch.x.length));
@@ -283,8 +284,8 @@ fn a_supernet_searches_as_on_the_cpu() {
         let own = gradient(&mut planner, of_architecture, (&x, form), &state, &second, Half::Architecture).unwrap();
         exponentiate(&mut planner, alpha, own, alpha_now, rows(&shape));
         let plan = planner.finish().unwrap();
-        let Some(shim) = shim() else { return };
-        let mut memory = memory_of(shim, &plan, dims.len());
+        let Some(executor) = executor() else { return };
+        let mut memory = memory_of(executor, &plan, dims.len());
         start(&mut memory, (&state, velocity, now), supernet.parameters());
         memory.write(alpha, &supernet.architecture().to_vec1::<f32>().unwrap());
         memory.write(alpha_now, &[0.1]);
