@@ -12,6 +12,8 @@ use crate::fidelity::SWITCHES;
 use crate::fingerprint::table::Table;
 use crate::manifest::guess::{Candidate, Values};
 use crate::manifest::vocabulary::{Definition, Form, MethodWord, Switch, TaskWord, Vocabulary};
+#[cfg(feature = "cuda")]
+use crate::ops::launch::device::{Device, Facts, count};
 use crate::spaces::SPACES;
 use crate::stages::entry::{Kind, Setting, StageEntry};
 use crate::stages::preview;
@@ -190,4 +192,13 @@ fn resource_settings() -> Vec<Setting> {
         setting("resources.gpus", Kind::Count { min: 0 }, "GPUs a node asks for."),
         setting("resources.time", Kind::Duration, "Time after which a node saves its state and fails, such as 8h."),
     ]
+}
+
+/// What each GPU is, or why it cannot be used.
+///
+/// Errors: there is no driver, or it does not start.
+#[cfg(feature = "cuda")]
+pub fn devices() -> Result<Vec<Result<Facts, String>>, String> {
+    let facts = |ordinal| Device::open(ordinal).and_then(|device| device.facts());
+    Ok((0..count()?).map(facts).collect())
 }

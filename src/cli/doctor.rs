@@ -47,18 +47,20 @@ pub fn doctor(options: &DoctorOptions) -> Outcome {
 /// What there is of CUDA: in this binary, on this machine.
 #[cfg(feature = "cuda")]
 fn cuda() -> String {
-    use crate::ops::launch::device::{Device, count};
-    let of = |ordinal: usize| match Device::open(ordinal).and_then(|device| device.facts()) {
-        Ok(found) => {
-            let (major, minor) = found.capability;
-            let (free, memory) = (bytes(found.free), bytes(found.memory));
-            format!("{}, compute capability {major}.{minor}, {free} of {memory} free", found.name)
+    use crate::cli::catalog::devices;
+    match devices() {
+        Ok(all) if all.is_empty() => "the driver sees no device; everything runs on the CPU".to_string(),
+        Ok(all) => {
+            let texts = all.into_iter().map(|device| match device {
+                Ok(found) => {
+                    let (major, minor) = found.capability;
+                    let (free, memory) = (bytes(found.free), bytes(found.memory));
+                    format!("{}, compute capability {major}.{minor}, {free} of {memory} free", found.name)
+                }
+                Err(error) => error,
+            });
+            texts.collect::<Vec<_>>().join("; ")
         }
-        Err(error) => error,
-    };
-    match count() {
-        Ok(0) => "the driver sees no device; everything runs on the CPU".to_string(),
-        Ok(devices) => (0..devices).map(of).collect::<Vec<_>>().join("; "),
         Err(error) => format!("{error}; everything runs on the CPU"),
     }
 }
